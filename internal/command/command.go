@@ -25,9 +25,26 @@ type Command struct {
 	Dir    string         // "" is the current directory
 	Stdin  io.Reader      // nil is empty
 	Stdout io.Writer      // nil is discarded
+	Log    *os.File       // takes both outputs instead; for a program that leaves a daemon behind
 	Mask   *redact.Masker // applied to the standard error before it is kept
 	Grace  time.Duration  // from SIGTERM to SIGKILL when the context ends; 0 is five seconds
+	As     *Account       // nil is the account of this process; another needs root
+	Orphan Orphan         // what becomes of the child when this process is killed
 }
+
+// An Account is a user and a group of the system, by number. A child that runs
+// as one has none of this process's other groups.
+type Account struct{ UID, GID uint32 }
+
+// Orphan is what becomes of a child whose starter is killed. Only Linux ends
+// it; elsewhere it goes on.
+type Orphan int
+
+const (
+	Terminated Orphan = iota // gets SIGTERM
+	Quit                     // gets SIGQUIT, with which PostgreSQL stops at once
+	LeftAlone                // goes on
+)
 
 // tailSize is how much of a child's standard error an Error keeps, in bytes.
 const tailSize = 2 << 10
@@ -55,10 +72,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (c Command) Run(ctx context.Context) error {
 	tail := &tail{}
 	stderr := redact.NewWriter(tail, c.Mask)
-	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
-	cmd.Env = append(os.Environ(), c.Env...)
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Dir, c.Stdin, c.Stdout, stderr
-	cmd.SysProcAttr = ownGroup()
+	cmd := c.prepare(exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...), stderr)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = c.Grace
 	if cmd.WaitDelay == 0 {
@@ -72,11 +86,28 @@ func (c Command) Run(ctx context.Context) error {
 	if ctx.Err() != nil && cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
+	if c.Log != nil {
+		_, _ = stderr.Write(lastOf(c.Log))
+	}
 	_ = stderr.Close()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	return &Error{Program: program(c.Argv[0]), ExitCode: exitCode(err), Stderr: tail.String(), Err: err}
+}
+
+func (c Command) prepare(cmd *exec.Cmd, stderr io.Writer) *exec.Cmd {
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Dir, c.Stdin, c.Stdout, stderr
+	if c.Log != nil {
+		// A pipe of ours would break under the daemon when we end, and keep us waiting until it does.
+		cmd.Stdout, cmd.Stderr = c.Log, c.Log
+	}
+	cmd.SysProcAttr = ownGroup(c.Orphan)
+	if c.As != nil {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.As.UID, Gid: c.As.GID}
+	}
+	return cmd
 }
 
 // Output runs the program and returns what it wrote to its standard output.
@@ -98,6 +129,17 @@ func exitCode(err error) int {
 		return exit.ExitCode()
 	}
 	return -1
+}
+
+// lastOf returns the last tailSize bytes of a file that is open for reading.
+func lastOf(f *os.File) []byte {
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	last := make([]byte, min(info.Size(), tailSize))
+	n, _ := f.ReadAt(last, info.Size()-int64(len(last)))
+	return last[:n]
 }
 
 // tail keeps the last tailSize bytes that are written to it.

@@ -2,8 +2,9 @@ package command
 
 import "syscall"
 
-// ownGroup starts a child in its own process group and has the kernel end it if
-// this process is killed.
-func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+// ownGroup starts a child in its own process group and has the kernel signal it
+// if this process is killed.
+func ownGroup(orphan Orphan) *syscall.SysProcAttr {
+	signal := map[Orphan]syscall.Signal{Terminated: syscall.SIGTERM, Quit: syscall.SIGQUIT}
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: signal[orphan]}
 }

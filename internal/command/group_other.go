@@ -5,4 +5,4 @@ package command
 import "syscall"
 
 // ownGroup starts a child in its own process group.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func ownGroup(Orphan) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
