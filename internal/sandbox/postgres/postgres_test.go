@@ -1,0 +1,337 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+)
+
+// ownerVariable makes this test binary an owner of a cluster below the
+// directory that it names: it prints what it owns and waits to be killed.
+const ownerVariable = "PHASEGATE_TEST_CLUSTER_OWNER"
+
+// owned is what such an owner prints.
+type owned struct {
+	Home          string
+	Server, Watch int
+}
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(ownerVariable); dir != "" {
+		own(dir)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func own(dir string) {
+	c, err := Start(context.Background(), dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(owned{c.home.dir, c.server.PID(), c.watch.shell.PID()})
+	select {}
+}
+
+// base is a directory for clusters that no other test sweeps. It is short
+// enough for a socket, which t.TempDir is not.
+func base(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pg-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func start(t *testing.T, s Settings) *Cluster {
+	t.Helper()
+	c, err := s.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Stop() })
+	return c
+}
+
+func query(t *testing.T, dsn redact.Secret, sql string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var answer string
+	if err := conn.QueryRow(t.Context(), sql).Scan(&answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after ten seconds, not yet: %s", what)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func runs(pid int) bool {
+	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return syscall.Kill(pid, 0) == nil && !exists("/proc/self")
+	}
+	_, after, _ := strings.Cut(string(state), ") ")
+	return !strings.HasPrefix(after, "Z")
+}
+
+func TestAClusterIsReadyWithinThreeSecondsAndLeavesNothing(t *testing.T) {
+	dir := base(t)
+	for _, way := range []string{"by initdb", "from the template"} {
+		began := time.Now()
+		c := start(t, Settings{Dir: dir})
+		ready := time.Since(began)
+		t.Logf("ready %s in %v", way, ready)
+		if way == "from the template" && ready > 3*time.Second {
+			t.Errorf("ready after %v", ready)
+		}
+		if got := query(t, c.DSN("postgres"), "select current_user || ' ' || current_setting('data_checksums')"); got != "postgres on" {
+			t.Errorf("the server says %q", got)
+		}
+		began = time.Now()
+		for range 2 {
+			if err := c.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("stopped in %v", time.Since(began))
+		if runs(c.server.PID()) || len(processesIn(c.home.dir)) > 0 {
+			t.Error("the server still runs")
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || !strings.HasPrefix(left[0].Name(), "phasegate-pgtemplate-") {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestTheDSNServesLibpqAndPgx(t *testing.T) {
+	c := start(t, Settings{})
+	psql, err := pg.Tool("psql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := pg.Env(c.DSN("template1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := command.Command{Argv: []string{psql, "-XAtc", "select current_database()"}, Env: env}.Output(t.Context())
+	if err != nil || strings.TrimSpace(out) != "template1" {
+		t.Errorf("psql says %q, %v", out, err)
+	}
+	if got := query(t, c.DSN("template1"), "select current_database()"); got != "template1" {
+		t.Errorf("pgx says %q", got)
+	}
+	if !exists(filepath.Join(c.SocketDir(), ".s.PGSQL."+strconv.Itoa(c.Port()))) {
+		t.Error("there is no socket")
+	}
+}
+
+func TestOverTCPThePasswordCounts(t *testing.T) {
+	a, b := start(t, Settings{}), start(t, Settings{})
+	if a.password == b.password {
+		t.Error("two clusters have the same password")
+	}
+	_, err := pgx.Connect(t.Context(), a.RoleDSN(superuser, b.password, "postgres").Reveal())
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "28P01" {
+		t.Errorf("with another password: %v", err)
+	}
+}
+
+func TestADurableClusterKeepsFsyncOn(t *testing.T) {
+	const settings = "select current_setting('fsync') || current_setting('wal_level')"
+	if got := query(t, start(t, Settings{}).DSN("postgres"), settings); got != "offminimal" {
+		t.Errorf("by default: %s", got)
+	}
+	durable := start(t, Settings{Durable: true, Parameters: map[string]string{"wal_level": "logical"}})
+	if got := query(t, durable.DSN("postgres"), settings); got != "onlogical" {
+		t.Errorf("durable, with a parameter: %s", got)
+	}
+}
+
+// startOwner starts this binary as the owner of a cluster below dir.
+func startOwner(t *testing.T, dir string) (*command.Process, owned) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	owner, err := command.Command{
+		Argv: []string{os.Args[0]}, Env: []string{ownerVariable + "=" + dir}, Stdout: write,
+	}.Start()
+	_ = write.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = owner.Signal(syscall.SIGKILL) })
+	var what owned
+	if err := json.NewDecoder(read).Decode(&what); err != nil {
+		t.Fatalf("the owner: %v, %v", err, owner.Wait())
+	}
+	return owner, what
+}
+
+func TestAKilledOwnerLeavesNoServerAndNoFiles(t *testing.T) {
+	owner, what := startOwner(t, base(t))
+	if err := owner.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server is gone", func() bool { return !runs(what.Server) })
+	eventually(t, "the home is gone", func() bool { return !exists(what.Home) && !exists(what.Home+lockSuffix) })
+}
+
+func TestTheNextStartSweepsWhatAKilledOwnerAndWatchLeft(t *testing.T) {
+	dir := base(t)
+	owner, what := startOwner(t, dir)
+	if err := errors.Join(syscall.Kill(what.Watch, syscall.SIGKILL), owner.Signal(syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
+	}
+	_ = owner.Wait()
+	if !exists(what.Home) {
+		t.Fatal("the files are gone already: this tests nothing")
+	}
+	start(t, Settings{Dir: dir})
+	if exists(what.Home) || exists(what.Home+lockSuffix) || runs(what.Server) {
+		t.Error("the start left something of the dead owner's cluster")
+	}
+}
+
+func TestASweepEndsAServerThatOutlivedItsOwner(t *testing.T) {
+	dir := base(t)
+	orphan, living := start(t, Settings{Dir: dir}), start(t, Settings{Dir: dir})
+	orphan.watch.dismiss()
+	if err := orphan.home.lock.Close(); err != nil { // as the kernel does for a dead owner
+		t.Fatal(err)
+	}
+	sweep(dir)
+	if runs(orphan.server.PID()) || exists(orphan.home.dir) {
+		t.Error("the orphan is still there")
+	}
+	query(t, living.DSN("postgres"), "select 'still there'")
+}
+
+func TestTwoStartsAtOnceShareOneTemplate(t *testing.T) {
+	dir := base(t)
+	const starts = 3
+	ready := make(chan error, starts)
+	for range starts {
+		go func() {
+			c, err := Start(t.Context(), dir)
+			if err == nil {
+				err = c.Stop()
+			}
+			ready <- err
+		}()
+	}
+	for range starts {
+		if err := <-ready; err != nil {
+			t.Error(err)
+		}
+	}
+	templates, _ := filepath.Glob(filepath.Join(dir, "phasegate-pgtemplate-*"))
+	if len(templates) != 1 {
+		t.Errorf("templates: %v", templates)
+	}
+}
+
+func TestADamagedTemplateIsMadeAgain(t *testing.T) {
+	dir := base(t)
+	if err := start(t, Settings{Dir: dir}).Stop(); err != nil {
+		t.Fatal(err)
+	}
+	templates, _ := filepath.Glob(filepath.Join(dir, "phasegate-pgtemplate-*"))
+	if len(templates) != 1 {
+		t.Fatalf("templates: %v", templates)
+	}
+	whole, err := os.ReadFile(templates[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(templates[0], whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, Settings{Dir: dir})
+	if mended, err := os.ReadFile(templates[0]); err != nil || len(mended) < len(whole)/2+1 {
+		t.Errorf("the template was not made again: %d bytes, %v", len(mended), err)
+	}
+}
+
+func TestAStartThatFailsSaysWhyAndLeavesNothing(t *testing.T) {
+	dir := base(t)
+	start(t, Settings{Dir: dir})
+	before, _ := os.ReadDir(dir)
+	_, err := Settings{Dir: dir, Parameters: map[string]string{"max_connections": "many"}}.Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "max_connections") {
+		t.Errorf("the error is %v", err)
+	}
+	if after, _ := os.ReadDir(dir); len(after) != len(before) {
+		t.Errorf("left behind: %v", after)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := errors.New("ended by the test")
+	cancel(ended)
+	if _, err := Start(ctx, dir); !errors.Is(err, ended) && !errors.Is(err, context.Canceled) {
+		t.Errorf("after the context ended: %v", err)
+	}
+}
+
+func TestAPlaceWhereNoSocketFitsIsRefused(t *testing.T) {
+	long := filepath.Join(base(t), strings.Repeat("long", 20))
+	if err := os.Mkdir(long, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), long); err == nil || !strings.Contains(err.Error(), "no place for a cluster") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestAPortIsOnLoopbackOnly(t *testing.T) {
+	c := start(t, Settings{})
+	if got := query(t, c.DSN("postgres"), "select current_setting('listen_addresses')"); got != "127.0.0.1" {
+		t.Errorf("it listens on %s", got)
+	}
+	conn, err := net.Dial("tcp4", "127.0.0.1:"+strconv.Itoa(c.Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+}
