@@ -1,0 +1,106 @@
+// Package journal is the memory of a run: append-only events, the only state
+// there is. What a run has done, what to do next and what to report are folds
+// of its events.
+//
+// Events are a contract with every program that reads them, named in the first
+// event of every session: readers ignore fields and types that they do not
+// know, and a breaking change raises the major version.
+package journal
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Contract is the version of the events' form.
+const Contract = "1.0"
+
+// Type says what an event tells.
+type Type string
+
+// The types of events, in the order in which a session writes them. A session
+// is what one process does for a run, from opened to closed.
+const (
+	Opened           Type = "opened"            // a process took the run up
+	PhaseStarted     Type = "phase_started"     //
+	StepStarted      Type = "step_started"      // on disk before the step acts
+	StepSaved        Type = "step_saved"        // a receipt so far
+	StepFinished     Type = "step_finished"     //
+	Outage           Type = "outage"            // a probe saw the service away, and back
+	PhaseFinished    Type = "phase_finished"    //
+	RollbackStarted  Type = "rollback_started"  // from here on the run only goes back
+	RollbackFinished Type = "rollback_finished" //
+	Closed           Type = "closed"            // the process let go of the run
+)
+
+// Status is how a step, a phase or a run stands.
+type Status string
+
+// The statuses. A step is Done, Skipped, Failed, Waiting (a closed gate) or
+// Interrupted; a phase and a run have those and the ones that say so.
+const (
+	Running            Status = "running"             // somebody is at work on it, or died at it
+	Done               Status = "done"                //
+	Skipped            Status = "skipped"             // a step that had nothing to do
+	Failed             Status = "failed"              // halted, can be resumed or rolled back
+	Waiting            Status = "waiting"             // at a gate, nothing lost
+	Interrupted        Status = "interrupted"         // by a signal, can be resumed
+	Open               Status = "open"                // a run whose asked-for phases are done, with more to come
+	RollingBack        Status = "rolling_back"        // a run whose rollback has begun and not ended
+	RolledBack         Status = "rolled_back"         //
+	RollbackIncomplete Status = "rollback_incomplete" // a person is needed
+)
+
+// Kind says in which list of its phase a step stands.
+type Kind string
+
+// The lists of a phase.
+const (
+	KindGate     Kind = "gate"
+	KindStep     Kind = "step"
+	KindRollback Kind = "rollback"
+)
+
+// An Event is one fact. Which fields are set is said beside them.
+type Event struct {
+	Seq  int64     `json:"seq"`  // 1, 2, 3, ...
+	Time time.Time `json:"time"` // UTC
+	Type Type      `json:"type"`
+	Run  string    `json:"run"`
+	Prev string    `json:"prev,omitempty"` // SHA-256 of the event before as it was written, in hex
+
+	// Opened.
+	Contract string   `json:"contract,omitempty"`
+	Command  string   `json:"command,omitempty"` // run or rollback
+	Version  string   `json:"version,omitempty"` // of phasegate
+	Plan     string   `json:"plan,omitempty"`    // its name
+	File     string   `json:"file,omitempty"`    // the plan's file, as it was named to phasegate
+	Digest   string   `json:"digest,omitempty"`  // SHA-256 of the plan and its files, in hex
+	Phases   []string `json:"phases,omitempty"`  // all of the plan's
+	PID      int      `json:"pid,omitempty"`
+	Host     string   `json:"host,omitempty"`
+
+	// Phase and step events.
+	Phase   string          `json:"phase,omitempty"`
+	Step    string          `json:"step,omitempty"`
+	Task    string          `json:"task,omitempty"`
+	Kind    Kind            `json:"kind,omitempty"`
+	Changes bool            `json:"changes,omitempty"` // the task may change something
+	Attempt int             `json:"attempt,omitempty"` // 1, 2, ... over all sessions
+	Status  Status          `json:"status,omitempty"`  // of finished and closed events
+	Receipt json.RawMessage `json:"receipt,omitempty"` // of saved and finished steps
+
+	// Why it is so: failures, skipped steps, closed gates.
+	Reason string `json:"reason,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+	Stack  string `json:"stack,omitempty"` // of a task that panicked
+
+	// What the probes saw: Outage has one probe's outage, PhaseFinished the
+	// sum of the probe that was away the longest.
+	Probe      string    `json:"probe,omitempty"`
+	From       time.Time `json:"from,omitzero"`
+	To         time.Time `json:"to,omitzero"`
+	DowntimeMS int64     `json:"downtime_ms,omitempty"`
+	BudgetMS   int64     `json:"budget_ms,omitempty"`
+	DurationMS int64     `json:"duration_ms,omitempty"` // of a finished step or phase
+}

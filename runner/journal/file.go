@@ -1,0 +1,233 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"syscall"
+)
+
+// FileName is the journal's name in its run's directory.
+const FileName = "journal.jsonl"
+
+// A Dir is a Store in a directory: a folder for each run, with one event a
+// line in its journal. The folder also takes the run's artifacts.
+type Dir struct{ path string }
+
+// NewDir returns the store in the directory path, which is made when the first
+// run is.
+func NewDir(path string) *Dir { return &Dir{path} }
+
+// RunDir returns the folder of a run.
+func (d *Dir) RunDir(run string) string { return filepath.Join(d.path, run) }
+
+// ValidRun is the form of a run's name, safe as the name of a folder.
+var ValidRun = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9-]{0,127}$`)
+
+// Create makes the run's folder, mode 0700, and its journal, mode 0600.
+func (d *Dir) Create(_ context.Context, run string) (Writer, error) {
+	if !ValidRun.MatchString(run) {
+		return nil, fmt.Errorf("create journal: %q cannot name a run", run)
+	}
+	if err := os.MkdirAll(d.RunDir(run), 0o700); err != nil {
+		return nil, fmt.Errorf("create journal: %w", err)
+	}
+	file, err := os.OpenFile(d.file(run), os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create journal: %w", err)
+	}
+	if err := errors.Join(hold(file), syncDir(d.RunDir(run)), syncDir(d.path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("create journal: %w", err), file.Close())
+	}
+	return &fileWriter{file: file}, nil
+}
+
+// Open takes the run up again. A last line that a crash tore is cut off: what
+// it would have announced was not begun.
+func (d *Dir) Open(_ context.Context, run string) (Writer, []Event, error) {
+	file, err := d.open(run, os.O_RDWR|os.O_APPEND)
+	if err != nil {
+		return nil, nil, err
+	}
+	events, w, err := takeUp(file, run)
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return w, events, nil
+}
+
+func takeUp(file *os.File, run string) ([]Event, *fileWriter, error) {
+	if err := hold(file); err != nil {
+		return nil, nil, fmt.Errorf("open run %s: %w", run, err)
+	}
+	content, err := os.ReadFile(file.Name())
+	if err != nil {
+		return nil, nil, fmt.Errorf("open run %s: %w", run, err)
+	}
+	events, whole, links, err := decode(run, content)
+	if err != nil {
+		return nil, nil, err
+	}
+	if whole < len(content) {
+		if err := errors.Join(file.Truncate(int64(whole)), file.Sync()); err != nil {
+			return nil, nil, fmt.Errorf("drop the torn last event of run %s: %w", run, err)
+		}
+	}
+	return events, &fileWriter{file: file, links: links}, nil
+}
+
+// Read returns the run's whole events.
+func (d *Dir) Read(_ context.Context, run string) ([]Event, error) {
+	if !ValidRun.MatchString(run) {
+		return nil, fmt.Errorf("run %q: %w", run, ErrNotFound)
+	}
+	content, err := os.ReadFile(d.file(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("run %s: %w", run, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	events, _, _, err := decode(run, content)
+	return events, err
+}
+
+// Runs returns the names of the folders that hold a journal. Names begin with
+// their time, so that the order of names is the order of runs.
+func (d *Dir) Runs(context.Context) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(d.path, "*", FileName))
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	if _, err := os.Stat(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	runs := make([]string, 0, len(found))
+	for _, path := range found {
+		runs = append(runs, filepath.Base(filepath.Dir(path)))
+	}
+	slices.Sort(runs)
+	return runs, nil
+}
+
+// Held tries the lock that a writer has and gives it back at once.
+func (d *Dir) Held(_ context.Context, run string) (bool, error) {
+	file, err := d.open(run, os.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
+// Lock holds a file of the target's name in the store's directory.
+func (d *Dir) Lock(_ context.Context, target string) (func(), error) {
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", target, err)
+	}
+	file, err := os.OpenFile(filepath.Join(d.path, target+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", target, err)
+	}
+	if err := hold(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", target, err), file.Close())
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+func (d *Dir) file(run string) string { return filepath.Join(d.RunDir(run), FileName) }
+
+func (d *Dir) open(run string, flags int) (*os.File, error) {
+	if !ValidRun.MatchString(run) {
+		return nil, fmt.Errorf("run %q: %w", run, ErrNotFound)
+	}
+	file, err := os.OpenFile(d.file(run), flags, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("run %s: %w", run, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open run %s: %w", run, err)
+	}
+	return file, nil
+}
+
+// fileWriter appends to a journal whose file it has locked. The kernel gives
+// the lock back when the process ends, however it ends.
+type fileWriter struct {
+	file  *os.File
+	links chain
+	err   error // the first failure: what is on disk is unknown from there on
+}
+
+func (w *fileWriter) Append(_ context.Context, events ...Event) ([]Event, error) {
+	if w.err != nil {
+		return nil, w.err
+	}
+	var lines []byte
+	for i := range events {
+		line, err := w.links.seal(&events[i])
+		if err != nil {
+			w.err = err
+			return nil, err
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	if _, err := w.file.Write(lines); err != nil {
+		w.err = fmt.Errorf("append to the journal: %w", err)
+	} else if err := w.file.Sync(); err != nil {
+		w.err = fmt.Errorf("sync the journal: %w", err)
+	}
+	return events, w.err
+}
+
+func (w *fileWriter) Close() error { return w.file.Close() }
+
+// decode reads whole lines, and returns how many bytes they are. What follows
+// the last newline, and a last line that is no event, were torn by a crash.
+func decode(run string, content []byte) (events []Event, whole int, links chain, err error) {
+	for rest := content; ; {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 {
+			return events, whole, links, nil
+		}
+		event, err := links.verify(rest[:end])
+		rest = rest[end+1:]
+		if err != nil && len(bytes.TrimSpace(rest)) == 0 && !wellFormed(event) {
+			return events, whole, links, nil
+		}
+		if err != nil {
+			return events, whole, links, &DamagedError{Run: run, Line: len(events) + 1, Err: err}
+		}
+		events = append(events, event)
+		whole += end + 1
+	}
+}
+
+// wellFormed tells an altered event from the debris of a crash.
+func wellFormed(e Event) bool { return e.Seq != 0 }
+
+func hold(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrHeld
+	}
+	return err
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
