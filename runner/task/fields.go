@@ -17,7 +17,8 @@ type Field struct {
 
 // Fields returns the configuration keys of the struct type t, in the order of
 // its fields: those that carry a `with` tag. It panics on an exported field
-// without one, so that nothing is configurable by accident.
+// without one, so that nothing is configurable by accident; `with:"-"` marks one
+// that is no key.
 func Fields(t reflect.Type) []Field {
 	var fields []Field
 	for f := range t.Fields() {
@@ -27,6 +28,9 @@ func Fields(t reflect.Type) []Field {
 		tag, ok := f.Tag.Lookup("with")
 		if !ok || tag == "" {
 			panic(fmt.Sprintf("%s.%s: an exported field of a task needs a with tag", t, f.Name))
+		}
+		if tag == "-" {
+			continue
 		}
 		key, option, _ := strings.Cut(tag, ",")
 		if option != "" && option != "required" {
