@@ -4,8 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -53,7 +52,7 @@ func TestGetReturnsWhatTheServerSaid(t *testing.T) {
 func TestAPrivateAuthorityIsTrustedOnlyWhenNamed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	defer server.Close()
 	_, err := client(t, "").Get(t.Context(), server.URL, nil)
