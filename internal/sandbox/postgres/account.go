@@ -34,6 +34,14 @@ func serverAccount() (*command.Account, error) {
 		"create the account postgres, or run as an ordinary user")
 }
 
+// give makes account the owner of path. A nil account is this process's own.
+func give(path string, account *command.Account) error {
+	if account == nil {
+		return nil
+	}
+	return os.Lchown(path, int(account.UID), int(account.GID))
+}
+
 // socketLimit is the longest path of a Unix socket, in bytes: 108 on Linux and
 // 104 on the BSDs and macOS, with the terminating zero.
 const socketLimit = 103

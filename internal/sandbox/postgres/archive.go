@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/sandbox/home"
 )
 
 // The template is one compressed file and not a directory: whoever clears out
@@ -44,7 +45,7 @@ func unpack(path, data string, account *command.Account) error {
 		return err
 	}
 	defer file.Close()
-	if !ours(file) {
+	if !home.Owned(file) {
 		return fmt.Errorf("%s belongs to another account", path)
 	}
 	compressed, err := zstd.NewReader(file)
@@ -82,10 +83,7 @@ func extract(archive io.Reader, header *tar.Header, data string, account *comman
 	if err != nil {
 		return err
 	}
-	if account != nil {
-		err = file.Chown(int(account.UID), int(account.GID))
-	}
-	return errors.Join(err, copySparse(file, archive, header.Size), file.Close())
+	return errors.Join(give(path, account), copySparse(file, archive, header.Size), file.Close())
 }
 
 // copySparse copies a file of that size and leaves out its zeros: two thirds of
@@ -105,4 +103,11 @@ func copySparse(to *os.File, from io.Reader, size int64) error {
 		offset += int64(len(part))
 	}
 	return to.Truncate(size)
+}
+
+func makeDir(dir string, account *command.Account) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return give(dir, account)
 }

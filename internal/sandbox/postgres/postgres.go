@@ -21,6 +21,7 @@ import (
 	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/home"
 )
 
 // Settings tells how a cluster is to be. The zero value is right for tests.
@@ -40,14 +41,16 @@ type Settings struct {
 
 // A Cluster is a running server. It is safe for concurrent use.
 type Cluster struct {
-	home     *home
+	home     *home.Home
 	server   *command.Process
-	watch    *watch
 	port     int
 	password string
 	stop     sync.Once
 	stopErr  error
 }
+
+// homePrefix begins the names of clusters' directories.
+const homePrefix = "phasegate-pg-"
 
 // superuser is the role that owns the cluster.
 const superuser = "postgres"
@@ -81,8 +84,7 @@ func (s Settings) start(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(base)
-	home, err := newHome(base, account)
+	home, err := home.New(base, homePrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +97,16 @@ func (s Settings) start(ctx context.Context) (*Cluster, error) {
 
 // open takes the cluster from an empty home to a server with a password.
 func (c *Cluster) open(ctx context.Context, p programs, account *command.Account, parameters map[string]string) error {
-	if err := fill(ctx, c.home, p, account); err != nil {
+	if err := give(c.home.Dir(), account); err != nil {
+		return err
+	}
+	if err := fill(ctx, c.home.Dir(), p, account); err != nil {
 		return err
 	}
 	if err := c.launch(ctx, p, account, parameters); err != nil {
 		return err
 	}
-	var err error
-	if c.watch, err = watchOver(c.home, c.server); err != nil {
+	if err := c.home.Watch(c.server.PID()); err != nil {
 		return err
 	}
 	return c.setPassword(ctx)
@@ -172,7 +176,7 @@ func (c *Cluster) RoleDSN(role, password, database string) redact.Secret {
 
 // SocketDir is the directory of the server's Unix socket. Whoever can enter it
 // needs no password.
-func (c *Cluster) SocketDir() string { return c.home.dir }
+func (c *Cluster) SocketDir() string { return c.home.Dir() }
 
 // Port is the port on 127.0.0.1, and the number in the socket's name.
 func (c *Cluster) Port() int { return c.port }
@@ -188,8 +192,7 @@ const stopTimeout = 5 * time.Second
 // its. Calling it again does nothing.
 func (c *Cluster) Stop() error {
 	c.stop.Do(func() {
-		c.watch.dismiss()
-		c.stopErr = errors.Join(c.endServer(), c.home.remove())
+		c.stopErr = errors.Join(c.endServer(), c.home.Remove())
 	})
 	return c.stopErr
 }

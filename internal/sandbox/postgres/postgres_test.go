@@ -28,8 +28,8 @@ const ownerVariable = "PHASEGATE_TEST_CLUSTER_OWNER"
 
 // owned is what such an owner prints.
 type owned struct {
-	Home          string
-	Server, Watch int
+	Home   string
+	Server int
 }
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ func own(dir string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	_ = json.NewEncoder(os.Stdout).Encode(owned{c.home.dir, c.server.PID(), c.watch.shell.PID()})
+	_ = json.NewEncoder(os.Stdout).Encode(owned{c.home.Dir(), c.server.PID()})
 	select {}
 }
 
@@ -132,7 +132,7 @@ func TestAClusterIsReadyWithinThreeSecondsAndLeavesNothing(t *testing.T) {
 			}
 		}
 		t.Logf("stopped in %v", time.Since(began))
-		if runs(c.server.PID()) || len(processesIn(c.home.dir)) > 0 {
+		if runs(c.server.PID()) {
 			t.Error("the server still runs")
 		}
 	}
@@ -216,37 +216,56 @@ func TestAKilledOwnerLeavesNoServerAndNoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the server is gone", func() bool { return !runs(what.Server) })
-	eventually(t, "the home is gone", func() bool { return !exists(what.Home) && !exists(what.Home+lockSuffix) })
+	eventually(t, "the home is gone", func() bool { return !exists(what.Home) && !exists(what.Home+".lock") })
 }
 
 func TestTheNextStartSweepsWhatAKilledOwnerAndWatchLeft(t *testing.T) {
 	dir := base(t)
 	owner, what := startOwner(t, dir)
-	if err := errors.Join(syscall.Kill(what.Watch, syscall.SIGKILL), owner.Signal(syscall.SIGKILL)); err != nil {
+	// A stopped server does not obey the death signal: it outlives its owner.
+	if err := syscall.Kill(what.Server, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	killWatch(t, what.Home)
+	if err := owner.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	_ = owner.Wait()
-	if !exists(what.Home) {
-		t.Fatal("the files are gone already: this tests nothing")
+	if !exists(what.Home) || !runs(what.Server) {
+		t.Fatal("all is gone already: this tests nothing")
 	}
 	start(t, Settings{Dir: dir})
-	if exists(what.Home) || exists(what.Home+lockSuffix) || runs(what.Server) {
+	if exists(what.Home) || exists(what.Home+".lock") || runs(what.Server) {
 		t.Error("the start left something of the dead owner's cluster")
 	}
 }
 
-func TestASweepEndsAServerThatOutlivedItsOwner(t *testing.T) {
-	dir := base(t)
-	orphan, living := start(t, Settings{Dir: dir}), start(t, Settings{Dir: dir})
-	orphan.watch.dismiss()
-	if err := orphan.home.lock.Close(); err != nil { // as the kernel does for a dead owner
+// killWatch kills the shell that would remove the home.
+func killWatch(t *testing.T, home string) {
+	t.Helper()
+	lines, err := command.Command{Argv: []string{"ps", "-axo", "pid=,args="}}.Output(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	sweep(dir)
-	if runs(orphan.server.PID()) || exists(orphan.home.dir) {
-		t.Error("the orphan is still there")
+	for line := range strings.Lines(lines) {
+		fields := strings.Fields(line)
+		if strings.Contains(line, "phasegate-watch") && fields[len(fields)-1] == home {
+			pid, _ := strconv.Atoi(fields[0])
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the watch is gone", func() bool { return !runs(pid) })
+			return
+		}
 	}
-	query(t, living.DSN("postgres"), "select 'still there'")
+	t.Fatal("there is no watch")
+}
+
+func TestASweepLeavesALivingClusterAlone(t *testing.T) {
+	dir := base(t)
+	first := start(t, Settings{Dir: dir})
+	start(t, Settings{Dir: dir})
+	query(t, first.DSN("postgres"), "select 'still there'")
 }
 
 func TestTwoStartsAtOnceShareOneTemplate(t *testing.T) {

@@ -30,10 +30,10 @@ func (c *Cluster) launch(ctx context.Context, p programs, account *command.Accou
 			return err
 		}
 		argv := append([]string{
-			p.postgres, "-D", c.home.data(), "-p", strconv.Itoa(c.port), "-k", c.home.dir,
+			p.postgres, "-D", dataDir(c.home.Dir()), "-p", strconv.Itoa(c.port), "-k", c.home.Dir(),
 		}, arguments(parameters)...)
 		c.server, err = command.Command{
-			Argv: argv, Dir: c.home.dir, As: account, Orphan: command.Quit, Env: []string{"LC_ALL=" + locale},
+			Argv: argv, Dir: c.home.Dir(), As: account, Orphan: command.Quit, Env: []string{"LC_ALL=" + locale},
 		}.Start()
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (c *Cluster) connectSocket(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.Host, config.Port = c.home.dir, uint16(c.port)
+	config.Host, config.Port = c.home.Dir(), uint16(c.port)
 	config.User, config.Password, config.Database = superuser, "", "postgres"
 	config.TLSConfig, config.Fallbacks = nil, nil
 	return pgx.ConnectConfig(ctx, config)

@@ -1,4 +1,4 @@
-package postgres
+package home
 
 import (
 	"os"
@@ -7,12 +7,8 @@ import (
 	"strings"
 )
 
-// locale is that of new clusters. It folds case beyond ASCII, as a production
-// database does, and is there without being installed.
-const locale = "C.UTF-8"
-
-// processesIn returns the processes that work in dir or below, as a server and
-// its backends do in their data directory. A zombie is in no directory.
+// processesIn returns the processes whose working directory is dir or below. A
+// zombie has none.
 func processesIn(dir string) []int {
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	var found []int

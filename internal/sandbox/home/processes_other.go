@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package postgres
+package home
 
 import (
 	"context"
@@ -11,11 +11,8 @@ import (
 	"github.com/medlogistics/phasegate/internal/command"
 )
 
-// locale is that of new clusters.
-const locale = "en_US.UTF-8"
-
-// processesIn returns the processes that have dir in their command line, as a
-// server has. Its backends end when it does.
+// processesIn returns the processes that have dir, or a path below, among their
+// arguments.
 func processesIn(dir string) []int {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -24,7 +21,7 @@ func processesIn(dir string) []int {
 	for line := range strings.Lines(list) {
 		number, argv, _ := strings.Cut(strings.TrimSpace(line), " ")
 		pid, err := strconv.Atoi(number)
-		if err == nil && strings.Contains(argv, " -D "+dir+"/") {
+		if err == nil && strings.Contains(argv, " "+dir+"/") {
 			found = append(found, pid)
 		}
 	}

@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package postgres
+
+// locale is that of new clusters.
+const locale = "en_US.UTF-8"
