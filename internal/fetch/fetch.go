@@ -76,9 +76,9 @@ func authorities(file string) (*x509.CertPool, error) {
 // CheckURL says what is wrong with a page's address, or returns nil.
 func CheckURL(address string) error {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		// The text itself may hold a password, so it is not repeated.
-		return task.Hint(errors.New("it is not the address of a page"), "write it as https://host/path or http://host:port/path")
+		return task.Hint(errors.New("it is not the address of a page"), "write it as https://host/path or http://host:port/path, without user and password")
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (c *Client) Get(ctx context.Context, address string, headers map[string]red
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return Answer{}, fmt.Errorf("get %s: the request cannot be made", shown(address))
+		return Answer{}, fmt.Errorf("get %s: the request cannot be made", Shown(address))
 	}
 	request.Header.Set("User-Agent", "phasegate")
 	for name, value := range headers {
@@ -112,8 +112,8 @@ func (c *Client) Get(ctx context.Context, address string, headers map[string]red
 	}, nil
 }
 
-// shown is an address without what may be secret in it.
-func shown(address string) string {
+// Shown is an address without what may be secret in it.
+func Shown(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "the page"
@@ -122,7 +122,7 @@ func shown(address string) string {
 }
 
 func failure(ctx context.Context, address string, err error) error {
-	page := shown(address)
+	page := Shown(address)
 	if ctx.Err() != nil {
 		return fmt.Errorf("get %s: %w", page, context.Cause(ctx))
 	}

@@ -88,10 +88,10 @@ func TestErrorsSayWhyAndKeepTheQueryToThemselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refusing := "http://user:pa55word@" + listener.Addr().String() + "/health?token=hush-hush"
+	refusing := "http://" + listener.Addr().String() + "/health?token=hush-hush"
 	_ = listener.Close()
 	_, err = client(t, "").Get(t.Context(), refusing, nil)
-	if !errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "pa55") {
+	if !errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("refused: %v", err)
 	}
 	_, err = client(t, "").Get(t.Context(), "http://host.invalid/health?token=hush-hush", nil)
@@ -108,7 +108,7 @@ func TestErrorsSayWhyAndKeepTheQueryToThemselves(t *testing.T) {
 
 func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"", "localhost:8000", "ftp://host/x", "https://", "http://[::1"} {
+	for _, address := range []string{"", "localhost:8000", "ftp://host/x", "https://", "http://[::1", "http://user:pa55word@host/"} {
 		if fetch.CheckURL(address) == nil {
 			t.Errorf("%q was taken for a page", address)
 		}

@@ -21,7 +21,7 @@ type Healthy struct {
 
 // Health is what the page said.
 type Health struct {
-	URL       string `json:"url"`        // the page that was asked
+	URL       string `json:"url"`        // the page that was asked, without its query
 	Status    int    `json:"status"`     // HTTP status of the last answer
 	LatencyMS int64  `json:"latency_ms"` // duration of the last request, in milliseconds
 	Looks     int    `json:"looks"`      // how often it was asked
@@ -48,7 +48,7 @@ func (h *Healthy) Run(ctx context.Context, _ *task.Env) (Health, error) {
 	if err != nil {
 		return Health{}, err
 	}
-	receipt := Health{URL: h.URL}
+	receipt := Health{URL: fetch.Shown(h.URL)}
 	within, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	err = poll(within, 250*time.Millisecond, func(within context.Context) error {

@@ -25,7 +25,7 @@ type Start struct {
 // Started tells how long the service took to be healthy.
 type Started struct {
 	Service   string `json:"service"`    // address of the service
-	URL       string `json:"url"`        // the health page
+	URL       string `json:"url"`        // the health page, without its query
 	HealthyMS int64  `json:"healthy_ms"` // from the call to the first healthy answer, in milliseconds; 0 if it was healthy before
 }
 
@@ -56,7 +56,7 @@ func (s *Start) Check(ctx context.Context, _ *task.Env) error {
 
 // Run starts the service and waits.
 func (s *Start) Run(ctx context.Context, env *task.Env) (Started, error) {
-	receipt := Started{Service: s.Service.String(), URL: s.URL}
+	receipt := Started{Service: s.Service.String(), URL: fetch.Shown(s.URL)}
 	page, err := newPage(s.URL, s.Expect, s.CAFile)
 	if err != nil {
 		return receipt, err

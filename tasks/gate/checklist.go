@@ -1,0 +1,109 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Checklist opens when a person at a terminal has signed off each of its items:
+// what no machine can check. Each signature is recorded when it is given, so
+// that after an interruption only the items that are left are asked. An item
+// that is not signed off leaves the gate closed, and the run waiting.
+type Checklist struct {
+	Items []string `with:"items,required"` // what has to be true, a sentence each
+	Word  string   `with:"word"`           // the word that signs an item off; default yes
+}
+
+// Signatures are the items that were signed off.
+type Signatures struct {
+	Items  []Signature `json:"items"`  // in the order of the list
+	Signed int         `json:"signed"` // how many
+	Open   int         `json:"open"`   // how many are left
+}
+
+// A Signature is one item that a person has signed off.
+type Signature struct {
+	Item string `json:"item"` // as in the plan
+	By   string `json:"by"`   // account that answered
+	At   string `json:"at"`   // when, RFC 3339 in UTC
+}
+
+// Validate holds that there are items, each once, and a word.
+func (c *Checklist) Validate() error {
+	if len(c.Items) == 0 {
+		return errors.New("items is empty: write at least one")
+	}
+	if c.Word == "" {
+		return task.Hint(errors.New("word is empty"), "choose a single word, such as yes")
+	}
+	for i, item := range c.Items {
+		if strings.TrimSpace(item) == "" {
+			return fmt.Errorf("item %d is empty", i+1)
+		}
+		if slices.Contains(c.Items[:i], item) {
+			return fmt.Errorf("item %d is on the list twice: %s", i+1, item)
+		}
+	}
+	return nil
+}
+
+// Check has nothing to look at: the items are asked when their turn comes.
+func (c *Checklist) Check(context.Context, *task.Env) error { return nil }
+
+// Run asks for the items that are not signed off yet.
+func (c *Checklist) Run(ctx context.Context, env *task.Env) (Signatures, error) {
+	before, _, err := task.Saved[Signatures](env)
+	if err != nil {
+		return Signatures{}, err
+	}
+	receipt := Signatures{Items: []Signature{}}
+	for _, item := range c.Items {
+		if i := slices.IndexFunc(before.Items, func(s Signature) bool { return s.Item == item }); i >= 0 {
+			receipt.Items = append(receipt.Items, before.Items[i])
+		}
+	}
+	for i, item := range c.Items {
+		receipt.Signed, receipt.Open = len(receipt.Items), len(c.Items)-len(receipt.Items)
+		if receipt.has(item) {
+			continue
+		}
+		text := fmt.Sprintf("%d of %d: %s", i+1, len(c.Items), item)
+		answer, err := ask(ctx, env, task.Question{Text: text, Want: c.Word})
+		if err == nil && answer.Text != c.Word {
+			err = fmt.Errorf("the answer was not %q: %w", c.Word, task.ErrClosed)
+		}
+		if err != nil {
+			return receipt, c.left(receipt, err)
+		}
+		receipt.Items = append(receipt.Items, Signature{item, answer.By, now()})
+		receipt.Signed, receipt.Open = len(receipt.Items), len(c.Items)-len(receipt.Items)
+		if err := env.Save(receipt); err != nil {
+			return receipt, err
+		}
+	}
+	return receipt, nil
+}
+
+func (s Signatures) has(item string) bool {
+	return slices.ContainsFunc(s.Items, func(signature Signature) bool { return signature.Item == item })
+}
+
+// left names the items that are still open.
+func (c *Checklist) left(receipt Signatures, err error) error {
+	if !errors.Is(err, task.ErrClosed) {
+		return err
+	}
+	var open []string
+	for _, item := range c.Items {
+		if !receipt.has(item) {
+			open = append(open, item)
+		}
+	}
+	return task.Hint(fmt.Errorf("%d of %d items are not signed off (%s): %w", len(open), len(c.Items), strings.Join(open, "; "), err),
+		fmt.Sprintf("let whoever can vouch for them go on with the run at a terminal and type %q for each", c.Word))
+}

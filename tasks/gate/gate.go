@@ -1,0 +1,34 @@
+// Package gate holds what a run waits for or stops at: a person's approval, a
+// list that a person signs off, and comparisons over what earlier steps found.
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// ask puts a question to the person at the terminal. Where there is none, or
+// none any more, its error wraps task.ErrClosed: the gate may open later.
+func ask(ctx context.Context, env *task.Env, q task.Question) (task.Answer, error) {
+	if env.Ask == nil {
+		return task.Answer{}, fmt.Errorf("nobody can be asked here: %w", task.ErrClosed)
+	}
+	answer, err := env.Ask(ctx, q)
+	switch {
+	case ctx.Err() != nil:
+		return task.Answer{}, context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return task.Answer{}, fmt.Errorf("nobody answered: %w", task.ErrClosed)
+	case err != nil:
+		return task.Answer{}, fmt.Errorf("ask at the terminal: %w", err)
+	}
+	return answer, nil
+}
+
+// now is how receipts give a time.
+func now() string { return time.Now().UTC().Format(time.RFC3339) }

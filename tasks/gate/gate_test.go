@@ -1,0 +1,145 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/gate"
+)
+
+// person is somebody at the terminal who gives these answers, one after the
+// other, and then leaves. It keeps the questions.
+type person struct {
+	answers []string
+	asked   []task.Question
+}
+
+func (p *person) env(t *testing.T) *task.Env {
+	env := tasktest.Env(t)
+	env.Ask = func(_ context.Context, q task.Question) (task.Answer, error) {
+		if len(p.answers) == 0 {
+			return task.Answer{}, fmt.Errorf("read the answer: %w", io.EOF)
+		}
+		p.asked = append(p.asked, q)
+		answer := p.answers[0]
+		p.answers = p.answers[1:]
+		return task.Answer{Text: answer, By: "ops-7"}, nil
+	}
+	return env
+}
+
+func approval() *gate.Approval {
+	return &gate.Approval{Word: "approve", Summary: "Users move to Auth0.", Environment: "production-users"}
+}
+
+func TestTheGatesKeepTheContract(t *testing.T) {
+	t.Parallel()
+	willing := &person{answers: []string{"approve", "approve", "approve"}}
+	tasktest.Conform(t, tasktest.Case{
+		Spec:      task.Gate("gate/approval", &gate.Approval{Word: "approve"}),
+		Configure: func(any) {},
+		Env:       willing.env(t),
+	})
+	diligent := &person{answers: []string{"yes", "yes", "yes", "yes", "yes", "yes"}}
+	tasktest.Conform(t, tasktest.Case{
+		Spec:      task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}),
+		Configure: func(config any) { config.(*gate.Checklist).Items = items() },
+		Env:       diligent.env(t),
+	})
+	tasktest.Conform(t, tasktest.Case{
+		Spec: task.Gate("gate/assert", &gate.Assert{}),
+		Configure: func(config any) {
+			config.(*gate.Assert).That = task.Condition{Source: "steps.users.failed == 0", Holds: true}
+		},
+	})
+}
+
+func TestAnApprovalIsTheTypedWord(t *testing.T) {
+	t.Parallel()
+	p := &person{answers: []string{"approve"}}
+	receipt, err := approval().Run(t.Context(), p.env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipt.By != "ops-7" || receipt.At == "" || !receipt.Approved || receipt.Environment != "production-users" {
+		t.Errorf("receipt %+v", receipt)
+	}
+	if len(p.asked) != 1 || p.asked[0].Text != "Users move to Auth0." || p.asked[0].Want != "approve" {
+		t.Errorf("asked %+v", p.asked)
+	}
+}
+
+func TestAnyOtherWordIsARejection(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"no", "", "yes", "Approve", "approve it"} {
+		p := &person{answers: []string{word}}
+		receipt, err := approval().Run(t.Context(), p.env(t))
+		if err == nil || err.Error() != "not approved" || errors.Is(err, task.ErrClosed) {
+			t.Errorf("%q: error %v", word, err)
+		}
+		if receipt.By != "ops-7" || receipt.Approved {
+			t.Errorf("%q: receipt %+v", word, receipt)
+		}
+	}
+}
+
+func TestWhereNobodyCanBeAskedTheApprovalWaitsAndSaysForWhom(t *testing.T) {
+	t.Parallel()
+	gone := &person{}
+	for name, env := range map[string]*task.Env{"no terminal": tasktest.Env(t), "nobody at it": gone.env(t)} {
+		_, err := approval().Run(t.Context(), env)
+		if !errors.Is(err, task.ErrClosed) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if hint := task.HintOf(err); !strings.Contains(hint, "production-users") || !strings.Contains(hint, `"approve"`) {
+			t.Errorf("%s: hint %q", name, hint)
+		}
+	}
+}
+
+func TestAnInterruptionIsNoRejection(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	env := tasktest.Env(t)
+	env.Ask = func(ctx context.Context, _ task.Question) (task.Answer, error) {
+		cancel(cause)
+		return task.Answer{}, fmt.Errorf("read the answer: %w", context.Cause(ctx))
+	}
+	if _, err := approval().Run(ctx, env); !errors.Is(err, cause) || errors.Is(err, task.ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestATerminalThatBreaksIsNeitherAnswerNorWait(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("input/output error")
+	env := tasktest.Env(t)
+	env.Ask = func(context.Context, task.Question) (task.Answer, error) { return task.Answer{}, broken }
+	if _, err := approval().Run(t.Context(), env); !errors.Is(err, broken) || errors.Is(err, task.ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWhatCannotBeAskedIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"no word":        (&gate.Approval{}).Validate(),
+		"two words":      (&gate.Approval{Word: "go on"}).Validate(),
+		"no condition":   (&gate.Assert{}).Validate(),
+		"no items":       (&gate.Checklist{Word: "yes"}).Validate(),
+		"an empty item":  (&gate.Checklist{Word: "yes", Items: []string{"a", " "}}).Validate(),
+		"an item twice":  (&gate.Checklist{Word: "yes", Items: []string{"a", "b", "a"}}).Validate(),
+		"no word to say": (&gate.Checklist{Items: []string{"a"}}).Validate(),
+	} {
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
