@@ -1,0 +1,280 @@
+package auth0
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// ImportUsers makes an Auth0 account for every user in a table who has none, and
+// writes its user_id back into the row.
+//
+// The accounts get a random password that is kept nowhere, a confirmed e-mail
+// address, the tenant's role for the row's role, and the row's id and role in
+// app_metadata. No mail is sent for them by the request itself; the templates
+// that Auth0 sends by itself must be off, which auth0/ready checks.
+//
+// The user_id follows from the row's id. Run after an interruption, or after a
+// rollback of the database, the task adopts the accounts that are there already.
+// An account that somebody else made is never touched: its row is reported.
+//
+// Users who cannot be moved are in report.ndjson in the run's directory (mode
+// 0600): the row's id, the reason and what to do. Rows whose address differs
+// from another row's only in capitals are not moved, since nobody but a person
+// can say which of them is whose. Users whom only trouble with the tenant kept
+// back fail the step, so that running it again takes them up; users who need a
+// person fail it only below min_success.
+type ImportUsers struct {
+	// The database with the users.
+	DSN redact.Secret `with:"dsn,required"`
+
+	// The tenant's domain, such as example.eu.auth0.com.
+	Domain string `with:"domain,required"`
+
+	// The client id of a machine-to-machine application with a grant on the
+	// Management API. Needed scopes: create:users, read:users, update:users,
+	// read:connections, read:roles, create:role_members, delete:role_members.
+	ClientID string `with:"client_id,required"`
+
+	// The application's secret.
+	ClientSecret redact.Secret `with:"client_secret,required"`
+
+	// A file of PEM certificates to trust beside the system's.
+	CAFile string `with:"ca_file"`
+
+	// The name of the database connection that the accounts belong to.
+	Connection string `with:"connection,required"`
+
+	// Where the users are.
+	Users Users `with:"users,required"`
+
+	// The tenant's role for each value of the role column.
+	Roles map[string]string `with:"roles,required"`
+
+	// The part of each of the tenant's rate-limit buckets that may be drawn on.
+	// What is beyond it is left for other traffic.
+	Share task.Percent `with:"share"`
+
+	// How many requests may be under way at once, up to 64. It matters where the
+	// network's delay is what takes the time, and not the rate limit.
+	Workers int `with:"workers"`
+
+	// How many users are made before their ids are written back and committed, up
+	// to 5000.
+	Batch int `with:"batch"`
+
+	// How long the tenant may answer nothing good before it is given up on.
+	Patience time.Duration `with:"patience"`
+
+	// The share of the users to be moved that must have been moved, or else the
+	// step fails. At 0% that is left to a gate.
+	MinSuccess task.Percent `with:"min_success"`
+}
+
+// Imported is what became of the users.
+type Imported struct {
+	Users          int64            `json:"users"`               // in the table, at the end
+	Already        int64            `json:"already"`             // that had an account before this call
+	Created        int64            `json:"created"`             // accounts made by this call
+	Adopted        int64            `json:"adopted"`             // accounts of ours found there and linked
+	Failed         int64            `json:"failed"`              // users not moved: transient and permanent ones
+	Transient      int64            `json:"transient"`           // that running again may move
+	Permanent      int64            `json:"permanent"`           // that a person must see to
+	ByReason       map[string]int64 `json:"by_reason"`           // how many failed for each reason
+	SuccessRate    float64          `json:"success_rate"`        // moved of those to be moved, 0 to 1; 1 if there were none
+	RolesAssigned  int64            `json:"roles_assigned"`      // users who were given their role
+	MustReset      int64            `json:"must_reset"`          // moved users who cannot log in before they set a password
+	Sweeps         int64            `json:"sweeps"`              // passes over the table until one found nothing new
+	Requests       int64            `json:"requests"`            // to the Management API
+	Throttled      int64            `json:"throttled"`           // of these, refused as too fast and sent again
+	RateLimit      int64            `json:"rate_limit"`          // the smallest limit that the tenant reported, in requests
+	Report         string           `json:"report"`              // path of report.ndjson
+	Took           float64          `json:"took_seconds"`        //
+	RequestsPerSec float64          `json:"requests_per_second"` // over the whole time
+}
+
+func (t *ImportUsers) access() access {
+	return access{t.Domain, t.ClientID, t.ClientSecret, t.CAFile}
+}
+
+// Validate checks the configuration offline.
+func (t *ImportUsers) Validate() error {
+	errs := []error{t.access().validate(), t.Users.validate(), validateRoles(t.Roles)}
+	if t.Share <= 0 {
+		errs = append(errs, errors.New("share is 0%: nothing could be sent"))
+	}
+	if t.Workers < 1 || t.Workers > mostWorkers {
+		errs = append(errs, fmt.Errorf("workers is %d, not 1 to %d", t.Workers, mostWorkers))
+	}
+	if t.Batch < 1 || t.Batch > 5000 {
+		errs = append(errs, fmt.Errorf("batch is %d, not 1 to 5000", t.Batch))
+	}
+	if t.Patience <= 0 {
+		errs = append(errs, errors.New("patience is not a time above 0"))
+	}
+	return together(errs...)
+}
+
+// Check compares the mapping with the live table and asks the tenant for a
+// token. What earlier steps may still make is only noted: the column of the
+// Auth0 id, the connection, the roles.
+func (t *ImportUsers) Check(ctx context.Context, env *task.Env) error {
+	return checkBoth(ctx, env, t.DSN, t.access(), t.Connection, t.Users, t.Roles)
+}
+
+// checkBoth is the Check of the tasks that have the table on one side and the
+// tenant on the other.
+func checkBoth(ctx context.Context, env *task.Env, dsn redact.Secret, a access, connection string, users Users, roles map[string]string) error {
+	var errs []error
+	conn, err := pg.Connect(ctx, dsn)
+	if err == nil {
+		err = users.check(ctx, conn, roles, true)
+		conn.Close(ctx)
+	}
+	if err != nil {
+		errs = append(errs, err)
+	}
+	api, _, err := open(a, 1)
+	if err == nil {
+		_, err = api.Scopes(ctx)
+	}
+	if err != nil {
+		return together(append(errs, err)...)
+	}
+	if _, _, err := standing(ctx, api, connection, roles); err != nil {
+		env.Log.Warn("the tenant is not ready for this step yet", "error", err)
+	}
+	return together(errs...)
+}
+
+// standing returns the connection, and the tenant's role ids by the table's
+// roles, or everything about them that stands in the way.
+func standing(ctx context.Context, api tenant, name string, roles map[string]string) (connection, map[string]string, error) {
+	var errs []error
+	conn, err := api.Connection(ctx, name)
+	switch {
+	case err != nil:
+		errs = append(errs, err)
+	case conn.strategy != "auth0":
+		errs = append(errs, task.Hint(fmt.Errorf("connection %s has strategy %s", name, conn.strategy),
+			"name a database connection: only there accounts can be made"))
+	case conn.applications == 0:
+		errs = append(errs, task.Hint(fmt.Errorf("connection %s is enabled for no application", name),
+			"enable it for the application that users log in to: until then Auth0 counts it as disabled"))
+	}
+	if len(roles) == 0 {
+		return conn, nil, together(errs...)
+	}
+	ids, err := roleIDs(ctx, api, roles)
+	return conn, ids, together(append(errs, err)...)
+}
+
+// roleIDs returns the tenant's role ids by the table's roles.
+func roleIDs(ctx context.Context, api tenant, roles map[string]string) (map[string]string, error) {
+	all, err := api.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]string{}
+	var missing []string
+	for local, name := range roles {
+		id, ok := all[name]
+		if !ok {
+			missing = append(missing, name)
+		}
+		ids[local] = id
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return ids, task.Hint(fmt.Errorf("the tenant has no role %s", strings.Join(slices.Compact(missing), ", ")),
+			"make the roles in the tenant, or correct their names: they are case-sensitive")
+	}
+	return ids, nil
+}
+
+// Run moves the users.
+func (t *ImportUsers) Run(ctx context.Context, env *task.Env) (Imported, error) {
+	began := time.Now()
+	lock, err := pg.Acquire(ctx, t.DSN)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer lock.Release()
+	m, err := t.begin(ctx, env)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer m.table.close()
+	runErr := m.sweepAll(ctx)
+	receipt, err := m.receipt(ctx, began, runErr != nil)
+	if err == nil {
+		err = env.Save(receipt)
+	}
+	if err := errors.Join(err, m.report.end(receipt)); err != nil || runErr != nil {
+		return receipt, together(runErr, err)
+	}
+	return receipt, t.verdict(receipt)
+}
+
+// begin opens both sides and finds out how much there is to do.
+func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) {
+	api, pace, err := open(t.access(), float64(t.Share))
+	if err != nil {
+		return nil, err
+	}
+	_, roles, err := standing(ctx, api, t.Connection, t.Roles)
+	if err != nil {
+		return nil, err
+	}
+	table, err := openTable(ctx, t.DSN, t.Users)
+	if err != nil {
+		return nil, err
+	}
+	m := &mover{task: t, env: env, tenant: api, pace: pace, table: table, roles: roles, failed: map[string]reason{}, lost: map[string]bool{}}
+	if err = t.Users.check(ctx, table.conn, t.Roles, false); err == nil {
+		m.users, m.already, err = table.count(ctx)
+	}
+	if err == nil {
+		m.report, err = openReport(filepath.Join(env.Dir, "report.ndjson"))
+	}
+	if err != nil {
+		table.close()
+		return nil, err
+	}
+	m.good.Store(time.Now().UnixNano())
+	return m, nil
+}
+
+// verdict turns the counts of a run that went through into its error.
+func (t *ImportUsers) verdict(r Imported) error {
+	switch {
+	case r.Transient > 0:
+		return task.Hint(fmt.Errorf("%d of %d users were left for another time: %s",
+			r.Transient, r.Users-r.Already, reasons(r.ByReason)), "run again: only those left are taken up")
+	case r.SuccessRate < float64(t.MinSuccess):
+		return task.Hint(fmt.Errorf("%d of %d users could not be moved: %s",
+			r.Permanent, r.Users-r.Already, reasons(r.ByReason)),
+			"do what "+r.Report+" says for each row, then run again: only those left are taken up")
+	case r.Created+r.Adopted+r.Failed == 0:
+		return task.Skip(fmt.Sprintf("all %d users have an account", r.Users))
+	}
+	return nil
+}
+
+// reasons writes the counts as "conflict 2, invalid-email 1".
+func reasons(counts map[string]int64) string {
+	var parts []string
+	for _, why := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", why, counts[why]))
+	}
+	return strings.Join(parts, ", ")
+}

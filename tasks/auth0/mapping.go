@@ -1,0 +1,212 @@
+package auth0
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Users says where in the database the users are.
+type Users struct {
+	// The table, with its schema in front if that is not on the search path.
+	Table string `with:"table,required"`
+
+	// The column of the row's own id: unique, and never changed. Of any type that
+	// has an order.
+	ID string `with:"id,required"`
+
+	// The column of the e-mail address.
+	Email string `with:"email,required"`
+
+	// The column of text that takes the Auth0 user_id. It needs a unique
+	// constraint or index. Rows in which it is null are those to be moved.
+	Auth0ID string `with:"auth0_id,required"`
+
+	// The column of the role.
+	Role string `with:"role,required"`
+
+	// The column of the person's name. Without one, Auth0 shows the address.
+	Name string `with:"name"`
+
+	// A condition in SQL that rows must meet, such as "is_active". Without one,
+	// the whole table counts.
+	Where string `with:"where"`
+
+	// What is put before the row's id to make the user_id of its account, such as
+	// "crm-". Never change it between two runs: every user would be made again.
+	IDPrefix string `with:"id_prefix,required"`
+}
+
+// column is a key of the mapping and the column that it names.
+type column struct{ key, name string }
+
+func (u Users) columns() []column {
+	columns := []column{{"id", u.ID}, {"email", u.Email}, {"auth0_id", u.Auth0ID}, {"role", u.Role}}
+	if u.Name != "" {
+		columns = append(columns, column{"name", u.Name})
+	}
+	return columns
+}
+
+var idPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func (u Users) validate() error {
+	var errs []error
+	if u.Table == "" {
+		errs = append(errs, errors.New("users.table is empty"))
+	}
+	for _, c := range u.columns() {
+		if c.name == "" {
+			errs = append(errs, fmt.Errorf("users.%s is empty", c.key))
+		}
+	}
+	if !idPrefix.MatchString(u.IDPrefix) {
+		errs = append(errs, task.Hint(fmt.Errorf("users.id_prefix %q cannot begin a user_id", u.IDPrefix),
+			"write 1 to 64 letters, digits, dots, dashes or underscores"))
+	}
+	return together(errs...)
+}
+
+// validateRoles checks a map from the table's roles to the tenant's.
+func validateRoles(roles map[string]string) error {
+	if len(roles) == 0 {
+		return task.Hint(errors.New("roles is empty"),
+			"write for each value of the role column the name of the role in the tenant, such as { nurse: nurse }")
+	}
+	for local, name := range roles {
+		if name == "" {
+			return fmt.Errorf("roles.%s is empty", local)
+		}
+	}
+	return nil
+}
+
+// userID returns the user_id of a row's account as the tenant shows it.
+func (u Users) userID(rowID string) string { return prefix + u.IDPrefix + rowID }
+
+// madeHere tells whether a user_id has the form of those that we give.
+func (u Users) madeHere(userID string) bool { return strings.HasPrefix(userID, prefix+u.IDPrefix) }
+
+// sanitized returns the table's name, quoted.
+func (u Users) sanitized() string { return pgx.Identifier(strings.Split(u.Table, ".")).Sanitize() }
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// condition returns the mapping's where clause, in parentheses.
+func (u Users) condition() string {
+	if u.Where == "" {
+		return "true"
+	}
+	// On lines of its own, so that a comment at the end does no harm.
+	return "(\n" + u.Where + "\n)"
+}
+
+// A column that the table really has.
+type found struct {
+	kind    string // as format_type writes it
+	notNull bool
+	unique  bool // by itself, without a condition
+}
+
+// inspect reads the table's columns by their names.
+func (u Users) inspect(ctx context.Context, conn *pgx.Conn) (map[string]found, error) {
+	rows, err := conn.Query(ctx, `
+		select a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, exists (
+			select from pg_index i
+			 where i.indrelid = a.attrelid and i.indisunique and i.indisvalid
+			   and i.indpred is null and i.indnkeyatts = 1 and i.indkey[0] = a.attnum)
+		  from pg_attribute a
+		 where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped`, u.sanitized())
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of table %s: %w", u.Table, err)
+	}
+	columns := map[string]found{}
+	var name string
+	var c found
+	_, err = pgx.ForEachRow(rows, []any{&name, &c.kind, &c.notNull, &c.unique}, func() error {
+		columns[name] = c
+		return nil
+	})
+	if err == nil && len(columns) == 0 {
+		err = task.Hint(errors.New("there is no such table"), "check users.table, and the database in dsn")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of table %s: %w", u.Table, err)
+	}
+	return columns, nil
+}
+
+// check compares the mapping with the live table. The Auth0 id's column may be
+// missing if early: a step before this one may still add it.
+func (u Users) check(ctx context.Context, conn *pgx.Conn, roles map[string]string, early bool) error {
+	columns, err := u.inspect(ctx, conn)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range u.columns() {
+		_, ok := columns[c.name]
+		if !ok && (c.key != "auth0_id" || !early) {
+			errs = append(errs, task.Hint(fmt.Errorf("table %s has no column %s", u.Table, c.name), "check users."+c.key))
+		}
+	}
+	errs = append(errs, u.checkKeys(columns)...)
+	if len(errs) == 0 {
+		errs = append(errs, u.checkRoles(ctx, conn, roles))
+	}
+	return together(errs...)
+}
+
+func (u Users) checkKeys(columns map[string]found) []error {
+	var errs []error
+	if id, ok := columns[u.ID]; ok && !(id.unique && id.notNull) {
+		errs = append(errs, task.Hint(fmt.Errorf("column %s of table %s does not identify a row", u.ID, u.Table),
+			"name the primary key in users.id, or another column that is unique and not null"))
+	}
+	link, ok := columns[u.Auth0ID]
+	if !ok {
+		return errs
+	}
+	if !strings.HasPrefix(link.kind, "text") && !strings.HasPrefix(link.kind, "character varying") {
+		errs = append(errs, fmt.Errorf("column %s of table %s is of type %s, not text", u.Auth0ID, u.Table, link.kind))
+	}
+	if !link.unique {
+		errs = append(errs, task.Hint(fmt.Errorf("column %s of table %s is not unique", u.Auth0ID, u.Table),
+			"add a unique constraint: it is what keeps two rows off one account"))
+	}
+	if link.notNull {
+		errs = append(errs, fmt.Errorf("column %s of table %s does not allow null, by which users to be moved are told", u.Auth0ID, u.Table))
+	}
+	return errs
+}
+
+// checkRoles finds the table's roles that the map leaves out, and with it every
+// mistake in the where clause.
+func (u Users) checkRoles(ctx context.Context, conn *pgx.Conn, roles map[string]string) error {
+	rows, err := conn.Query(ctx, fmt.Sprintf(`select distinct coalesce(%s::text, '') from %s where %s order by 1`,
+		quote(u.Role), u.sanitized(), u.condition()))
+	if err != nil {
+		return fmt.Errorf("read the roles of table %s: %w", u.Table, err)
+	}
+	local, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return task.Hint(fmt.Errorf("read the roles of table %s: %w", u.Table, err), "check users.where")
+	}
+	var missing []string
+	for _, role := range local {
+		if _, ok := roles[role]; !ok {
+			missing = append(missing, fmt.Sprintf("%q", role))
+		}
+	}
+	if len(missing) > 0 {
+		return task.Hint(fmt.Errorf("table %s has roles that are not mapped: %s", u.Table, strings.Join(missing, ", ")),
+			"add them to roles, or leave their rows out in users.where")
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package auth0
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// An outcome is what became of one row.
+type outcome struct {
+	row     row
+	user    string // the user_id of its account
+	adopted bool   // the account was there already
+	used    bool   // somebody has logged in with it, or set a password
+	why     reason // why there is no account, "" if there is
+	detail  string // status and errorCode
+	lost    bool   // a request of this run may have made the account unseen
+	fatal   error  // why the whole run has to end
+}
+
+// failure is a line of the report.
+type failure struct {
+	Run    int    `json:"run"`
+	Row    string `json:"row"`
+	User   string `json:"user_id"` // that the account has, or would have
+	Kind   string `json:"kind"`    // transient, permanent
+	Reason reason `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+	Do     string `json:"do"`
+}
+
+// note records a row that was not moved.
+func (m *mover) note(o outcome) error {
+	if o.why == "" {
+		return nil
+	}
+	m.failed[o.row.id] = o.why
+	if o.why.transient() {
+		m.lost[o.row.id] = o.lost || o.why == roleNotAssigned && !o.adopted
+	}
+	kind := "permanent"
+	if o.why.transient() {
+		kind = "transient"
+	}
+	return m.report.add(failure{m.report.run, o.row.id, o.user, kind, o.why, o.detail, advice[o.why]})
+}
+
+// move makes the account of a row, or finds it.
+func (m *mover) move(ctx context.Context, o outcome) outcome {
+	r := o.row
+	switch _, mapped := m.roles[r.role]; {
+	case r.email == "":
+		return o.failed(noAddress, nil)
+	case m.twins[r.id]:
+		return o.failed(twinAddress, nil)
+	case !mapped:
+		return o.failed(unmappedRole, nil)
+	case len(o.user) > 255 || strings.ContainsAny(r.id, " \t\r\n"):
+		return o.failed(badID, nil)
+	}
+	return m.create(ctx, o)
+}
+
+// failed returns the outcome with the reason, and with what the tenant said.
+func (o outcome) failed(why reason, err error) outcome {
+	o.why = why
+	var r *refusal
+	if errors.As(err, &r) {
+		o.detail = strings.TrimSpace(fmt.Sprint(r.status, " ", r.code))
+	} else if err != nil {
+		o.detail = "no answer"
+	}
+	return o
+}
+
+// create sends the request until there is an answer that settles it. An answer
+// that was lost may have had its effect: then the next try is refused with 409,
+// and reading the account shows that it is ours.
+func (m *mover) create(ctx context.Context, o outcome) outcome {
+	began := time.Now()
+	for try, wait := 1, firstBackoff; ; try, wait = try+1, min(2*wait, longestBackoff) {
+		err := m.tenant.CreateUser(ctx, m.account(o.row))
+		if err == nil {
+			m.alive()
+			return o
+		}
+		if ctx.Err() != nil {
+			o.fatal = err
+			return o
+		}
+		if !transient(err) {
+			return m.settle(ctx, o, err)
+		}
+		o.lost = true
+		if o.fatal = m.patience(err); o.fatal != nil {
+			return o.failed(unreachable, err)
+		}
+		if try >= tries && m.lastGood().After(began) {
+			// The tenant serves others: this one waits for the next sweep.
+			return m.readBack(ctx, o, err)
+		}
+		if o.fatal = pause(ctx, wait); o.fatal != nil {
+			return o
+		}
+	}
+}
+
+// account returns what is sent for a row. Each try has a password of its own.
+func (m *mover) account(r row) newUser {
+	return newUser{
+		id: m.task.Users.IDPrefix + r.id, email: r.email, name: r.name, conn: m.task.Connection,
+		password: temporaryPassword(), metadata: mark(r),
+	}
+}
+
+// settle deals with a refusal.
+func (m *mover) settle(ctx context.Context, o outcome, err error) outcome {
+	var r *refusal
+	if !errors.As(err, &r) {
+		o.fatal = err
+		return o
+	}
+	m.alive()
+	why, all := whyRefused(r)
+	switch {
+	case all:
+		o.fatal = err
+		return o
+	case why == foreignAccount:
+		return m.adopt(ctx, o, err)
+	}
+	return o.failed(why, err)
+}
+
+// adopt takes the account that stands in the way if it is the row's own: it was
+// made by an earlier run, or by a request of this one whose answer was lost.
+func (m *mover) adopt(ctx context.Context, o outcome, conflict error) outcome {
+	a, err := m.tenant.User(ctx, o.user)
+	switch {
+	case ctx.Err() != nil:
+		o.fatal = err
+		return o
+	case status(err) == http.StatusNotFound:
+		return o.failed(foreignAccount, conflict) // it has our row's address under another user_id
+	case err != nil:
+		return m.undecided(o, err)
+	case !a.ours() || a.text(markRow) != o.row.id:
+		return o.failed(foreignAccount, conflict)
+	case !strings.EqualFold(a.email, o.row.email):
+		return o.failed(otherAddress, conflict)
+	}
+	m.alive()
+	if err := m.changeRole(ctx, a, o.row.role); err != nil {
+		return m.undecided(o, err)
+	}
+	o.adopted, o.used = !o.lost, a.used
+	return o
+}
+
+// undecided is the outcome of a row whose account could not be read.
+func (m *mover) undecided(o outcome, err error) outcome {
+	if !transient(err) {
+		o.fatal = err
+		return o
+	}
+	o.fatal = m.patience(err)
+	return o.failed(unreachable, err)
+}
+
+// changeRole gives an account that was made for another role than the row has
+// now the new one. The old one is taken away first and forgotten last, so that
+// an interruption in between leaves this still to be done.
+func (m *mover) changeRole(ctx context.Context, a account, role string) error {
+	old := a.text(markRole)
+	if old == role {
+		return nil
+	}
+	if id := m.roles[old]; id != "" {
+		if err := m.tenant.RemoveRole(ctx, id, a.id); err != nil {
+			return err
+		}
+	}
+	return m.tenant.SetMetadata(ctx, a.id, map[string]any{markRole: role})
+}
+
+// readBack asks whether the account is there after all, when its request failed
+// every time.
+func (m *mover) readBack(ctx context.Context, o outcome, cause error) outcome {
+	a, err := m.tenant.User(ctx, o.user)
+	if err == nil && a.ours() && a.text(markRow) == o.row.id {
+		return m.adopt(ctx, o, cause)
+	}
+	if ctx.Err() != nil {
+		o.fatal = err
+		return o
+	}
+	return o.failed(unreachable, cause)
+}
+
+// alive notes that the tenant works.
+func (m *mover) alive() { m.good.Store(time.Now().UnixNano()) }
+
+func (m *mover) lastGood() time.Time { return time.Unix(0, m.good.Load()) }
+
+// patience returns an error when the tenant has not worked for too long.
+func (m *mover) patience(err error) error {
+	if time.Since(m.lastGood()) < m.task.Patience {
+		return nil
+	}
+	return task.Hint(fmt.Errorf("%w: nothing but failures for %s, the last one: %w", errGivenUp, m.task.Patience, bare(err)),
+		"check status.auth0.com and the network, then run again: only those left are taken up")
+}

@@ -1,0 +1,67 @@
+package auth0
+
+import (
+	"net/http"
+	"strings"
+)
+
+// A reason is why a user was not moved, as reports and receipts name it.
+type reason string
+
+// The reasons that last until somebody mends the row, the account or the tenant.
+const (
+	noAddress      reason = "no-email"
+	invalidAddress reason = "invalid-email"
+	twinAddress    reason = "duplicate-email"
+	foreignAccount reason = "conflict"
+	otherAddress   reason = "email-differs"
+	weakPassword   reason = "password-policy"
+	unmappedRole   reason = "role-not-mapped"
+	badID          reason = "id-not-usable"
+	rowChanged     reason = "row-changed"
+	refused        reason = "refused"
+)
+
+// The reasons that may be gone the next time.
+const (
+	unreachable     reason = "unreachable"
+	roleNotAssigned reason = "role-not-assigned"
+	notReached      reason = "not-reached" // the run ended before
+)
+
+// advice says what to do about each reason.
+var advice = map[reason]string{
+	noAddress:       "give the row an e-mail address, then run again",
+	invalidAddress:  "correct the row's e-mail address, then run again",
+	twinAddress:     "another row has this address but for capitals: keep one of them or give one another address, then run again",
+	foreignAccount:  "an account that was not made for this row has its address or its user_id: delete or rename that account, or write its user_id into the row if it is the same person, then run again",
+	otherAddress:    "the account that was made for this row has another address than the row: correct one of them, then run again",
+	weakPassword:    "the connection refuses random passwords of 36 characters: relax its password policy, then run again",
+	unmappedRole:    "add the row's role to roles, or correct the row, then run again",
+	badID:           "an Auth0 user_id has no spaces and at most 255 characters: leave the row out, or name another id column",
+	rowChanged:      "the row was deleted or linked to another account meanwhile: delete the account of this user_id if nobody needs it",
+	refused:         "look up the status and the errorCode in the documentation of POST /api/v2/users",
+	unreachable:     "run again",
+	notReached:      "run again",
+	roleNotAssigned: "run again: the account is there and will be adopted",
+}
+
+func (r reason) transient() bool { return r == unreachable || r == roleNotAssigned || r == notReached }
+
+// whyRefused tells why the tenant refused to make an account, and whether it
+// would refuse every other one too.
+func whyRefused(r *refusal) (why reason, all bool) {
+	switch {
+	case r.status == http.StatusUnauthorized, r.status == http.StatusForbidden, r.code == "custom_domain_conflict":
+		return refused, true
+	case r.status == http.StatusConflict:
+		return foreignAccount, false
+	case strings.HasPrefix(r.message, "Password"): // PasswordStrengthError, PasswordDictionaryError and their like
+		return weakPassword, false
+	case strings.Contains(r.message, "format email"), strings.Contains(r.message, "on property email"):
+		return invalidAddress, false
+	case strings.HasPrefix(r.message, "Connection "), strings.Contains(r.message, "connection does not exist"):
+		return refused, true
+	}
+	return refused, false
+}

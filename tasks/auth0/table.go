@@ -1,0 +1,229 @@
+package auth0
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+)
+
+// A row is a user in the database. Fields that are null are "".
+type row struct {
+	id      string
+	email   string
+	role    string
+	name    string
+	auth0ID string
+}
+
+// table reads and links the users. It makes its connection again when that is
+// lost, since every statement here may be repeated.
+type table struct {
+	dsn    redact.Secret
+	users  Users
+	idType string // of the id column, so that its index is used
+	conn   *pgx.Conn
+}
+
+func openTable(ctx context.Context, dsn redact.Secret, users Users) (*table, error) {
+	conn, err := pg.Connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{dsn: dsn, users: users, conn: conn}
+	columns, err := users.inspect(ctx, conn)
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	t.idType = columns[users.ID].kind
+	return t, nil
+}
+
+func (t *table) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	t.conn.Close(ctx)
+}
+
+// do calls act with the connection, and again with a new one if it broke.
+func (t *table) do(ctx context.Context, what string, act func(*pgx.Conn) error) error {
+	wait := firstBackoff
+	for try := 1; ; try++ {
+		err := act(t.conn)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		}
+		if !t.conn.IsClosed() || try == tries {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		wait *= 2
+		// A failure to connect leaves the closed connection, so the next turn tries again.
+		if conn, err := pg.Connect(ctx, t.dsn); err == nil {
+			t.conn = conn
+		}
+	}
+}
+
+// selection is the start of every query for rows, in the order of scan.
+func (t *table) selection() string {
+	u := t.users
+	name := "''"
+	if u.Name != "" {
+		name = "coalesce(" + quote(u.Name) + "::text, '')"
+	}
+	return fmt.Sprintf(`select %s::text, coalesce(%s::text, ''), coalesce(%s::text, ''), %s, coalesce(%s, '') from %s where %s`,
+		quote(u.ID), quote(u.Email), quote(u.Role), name, quote(u.Auth0ID), u.sanitized(), u.condition())
+}
+
+func scan(r pgx.CollectableRow) (row, error) {
+	var out row
+	err := r.Scan(&out.id, &out.email, &out.role, &out.name, &out.auth0ID)
+	return out, err
+}
+
+// unlinked returns up to n rows without an Auth0 id whose id comes after the
+// given one, "" for the first. A cursor costs the same on every page, where
+// "the first that are null" would pass over more and more that are done.
+func (t *table) unlinked(ctx context.Context, after string, n int) (page []row, err error) {
+	id := quote(t.users.ID)
+	query, args := t.selection()+" and "+quote(t.users.Auth0ID)+" is null", []any{n}
+	if after != "" {
+		query += fmt.Sprintf(" and %s > $2::text::%s", id, t.idType)
+		args = append(args, after)
+	}
+	query += " order by " + id + " limit $1"
+	err = t.do(ctx, "read users without an Auth0 id", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		page, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return page, err
+}
+
+// linked returns up to n rows of a role that have an Auth0 id.
+func (t *table) linked(ctx context.Context, role string, n int) (page []row, err error) {
+	query := fmt.Sprintf("%s and %s is not null and %s::text = $1 order by %s limit $2",
+		t.selection(), quote(t.users.Auth0ID), quote(t.users.Role), quote(t.users.ID))
+	err = t.do(ctx, "read users with an Auth0 id", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query, role, n)
+		if err != nil {
+			return err
+		}
+		page, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return page, err
+}
+
+// each calls f with every row, in the order of their ids.
+func (t *table) each(ctx context.Context, f func(row) error) error {
+	rows, err := t.conn.Query(ctx, t.selection()+" order by "+quote(t.users.ID))
+	if err != nil {
+		return fmt.Errorf("read the users: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return fmt.Errorf("read the users: %w", err)
+		}
+		if err := f(r); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("read the users: %w", context.Cause(ctx))
+	} else if err != nil {
+		return fmt.Errorf("read the users: %w", err)
+	}
+	return nil
+}
+
+// count returns how many rows there are, and how many have an Auth0 id.
+func (t *table) count(ctx context.Context) (users, linked int64, err error) {
+	err = t.do(ctx, "count the users", func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, fmt.Sprintf(`select count(*), count(%s) from %s where %s`,
+			quote(t.users.Auth0ID), t.users.sanitized(), t.users.condition())).Scan(&users, &linked)
+	})
+	return users, linked, err
+}
+
+// twins returns the ids of the rows without an Auth0 id whose address another
+// row has too, when capitals are not told apart. The tenant keeps addresses in
+// lower case, so that only one of them could have an account.
+func (t *table) twins(ctx context.Context) (map[string]bool, error) {
+	u := t.users
+	twins := map[string]bool{}
+	err := t.do(ctx, "look for addresses that differ only in capitals", func(conn *pgx.Conn) error {
+		clear(twins)
+		rows, err := conn.Query(ctx, fmt.Sprintf(`
+			select u.%[1]s::text from %[2]s u
+			  join (select lower(%[3]s::text) as address from %[2]s where %[4]s and %[3]s is not null
+			         group by 1 having count(*) > 1) d on d.address = lower(u.%[3]s::text)
+			 where u.%[5]s is null`, quote(u.ID), u.sanitized(), quote(u.Email), u.condition(), quote(u.Auth0ID)))
+		if err != nil {
+			return err
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, id := range ids {
+			twins[id] = true
+		}
+		return err
+	})
+	return twins, err
+}
+
+// A link is a row's id and the user_id of its account.
+type link struct{ row, user string }
+
+// link writes user_ids into the rows, in one statement that commits by itself:
+// it links a row that has none, and leaves one that has any. It returns the
+// links that are not there afterwards, of rows that are gone or have another.
+func (t *table) link(ctx context.Context, links []link) (missed []link, err error) {
+	rows, users := make([]string, len(links)), make([]string, len(links))
+	for i, l := range links {
+		rows[i], users[i] = l.row, l.user
+	}
+	u := t.users
+	update := fmt.Sprintf(`update %s t set %s = v.account from unnest($1::text[], $2::text[]) as v(id, account)
+		where t.%s = v.id::%s and t.%[2]s is null`, u.sanitized(), quote(u.Auth0ID), quote(u.ID), t.idType)
+	err = t.do(ctx, "write Auth0 ids back", func(conn *pgx.Conn) error {
+		done, err := conn.Exec(ctx, update, rows, users)
+		if err != nil || done.RowsAffected() == int64(len(links)) {
+			return err
+		}
+		missed, err = t.notLinked(ctx, conn, rows, users)
+		return err
+	})
+	return missed, err
+}
+
+// notLinked returns those of the links that the table does not have. A statement
+// that was repeated after its answer was lost finds all of them there.
+func (t *table) notLinked(ctx context.Context, conn *pgx.Conn, rows, users []string) ([]link, error) {
+	u := t.users
+	found, err := conn.Query(ctx, fmt.Sprintf(`select v.id, v.account from unnest($1::text[], $2::text[]) as v(id, account)
+		 where not exists (select from %s t where t.%s = v.id::%s and t.%s = v.account)`,
+		u.sanitized(), quote(u.ID), t.idType, quote(u.Auth0ID)), rows, users)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, func(r pgx.CollectableRow) (l link, err error) {
+		err = r.Scan(&l.row, &l.user)
+		return l, err
+	})
+}
