@@ -3,7 +3,6 @@ package pg
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,11 +12,13 @@ import (
 
 // A Lock keeps every other phasegate, on whatever machine, off a database. It is
 // a session's advisory lock in the maintenance database: it ends with the
-// process that holds it, and it does not stand in the way of a rename.
+// process that holds it, and it does not stand in the way of a rename. A lock in
+// the database itself would do so, and would not be seen from another one.
 type Lock struct{ conn *pgx.Conn }
 
 // Acquire locks the database that dsn names, or says who holds it. It does not
-// wait.
+// wait. It refuses a pooler that shares sessions, see [Direct]: two clients would
+// both have the lock.
 func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	config, err := Parse(dsn)
 	if err != nil {
@@ -27,26 +28,34 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock database %s: %w", config.Database, err)
 	}
-	var locked bool
 	key := "phasegate:" + config.Database
-	err = conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
-	if err == nil && locked {
-		return &Lock{conn}, nil
+	err = Direct(ctx, conn)
+	if err == nil {
+		_, err = conn.Exec(ctx, endless, false)
 	}
 	if err == nil {
-		err = task.Hint(fmt.Errorf("another phasegate works on it%s", holder(ctx, conn, key)),
-			"wait until it has ended, or end it; phasegate status shows the runs of this journal")
+		err = tryLock(ctx, conn, key)
 	}
-	_ = conn.Close(context.WithoutCancel(ctx))
-	return nil, fmt.Errorf("lock database %s: %w", config.Database, err)
+	if err != nil {
+		closeSoon(conn)
+		return nil, fmt.Errorf("lock database %s: %w", config.Database, err)
+	}
+	return &Lock{conn}, nil
+}
+
+// tryLock takes the lock or says who has it.
+func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
+	var locked bool
+	err := conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
+	if err != nil || locked {
+		return err
+	}
+	return task.Hint(fmt.Errorf("another phasegate works on it%s", holder(ctx, conn, key)),
+		"wait until it has ended, or end it; phasegate status shows the runs of this journal")
 }
 
 // Release gives the lock back by closing its session.
-func (l *Lock) Release() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = l.conn.Close(ctx)
-}
+func (l *Lock) Release() { closeSoon(l.conn) }
 
 // holder describes the session that has the lock, or returns "".
 func holder(ctx context.Context, conn *pgx.Conn, key string) string {

@@ -1,13 +1,14 @@
 // Package pg is what every task that works on PostgreSQL needs: a direct
 // connection with errors that a person can act on, the environment for libpq's
-// programs, and a lock that outlives no process.
+// programs, a lock that outlives no process, and the content of every table as a
+// number that can be compared.
 package pg
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strconv"
 
@@ -28,6 +29,11 @@ const Maintenance = "postgres"
 // never holds the string.
 func Parse(dsn redact.Secret) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn.Reveal())
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return nil, task.Hint(fmt.Errorf("the connection string names a file that cannot be read: %w", file),
+			"check sslrootcert, sslcert and sslkey in it")
+	}
 	if err != nil {
 		return nil, task.Hint(errors.New("the connection string cannot be read"),
 			"write it as postgres://user:password@host:5432/database")
@@ -99,35 +105,4 @@ func connectHint(code string) string {
 		return "the database is closed to connections: an interrupted swap closes it, phasegate rollback opens it again"
 	}
 	return "look this SQLSTATE up in PostgreSQL's list of error codes"
-}
-
-// Env returns the PG* variables with which libpq's programs reach what dsn
-// names. The password is among them, so that it is in no argument.
-func Env(dsn redact.Secret) ([]string, error) {
-	config, err := Parse(dsn)
-	if err != nil {
-		return nil, err
-	}
-	return []string{
-		"PGHOST=" + config.Host,
-		"PGPORT=" + strconv.Itoa(int(config.Port)),
-		"PGUSER=" + config.User,
-		"PGPASSWORD=" + config.Password,
-		"PGDATABASE=" + config.Database,
-		"PGSSLMODE=" + sslMode(config.TLSConfig),
-		"PGAPPNAME=" + application,
-		"PGTZ=UTC",
-	}, nil
-}
-
-func sslMode(config *tls.Config) string {
-	switch {
-	case config == nil:
-		return "prefer"
-	case config.InsecureSkipVerify && config.VerifyPeerCertificate == nil:
-		return "require"
-	case config.InsecureSkipVerify:
-		return "verify-ca"
-	}
-	return "verify-full"
 }

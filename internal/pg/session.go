@@ -1,0 +1,79 @@
+package pg
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// endless turns the time limits off that a role or a database may have set for
+// its application's sessions: they would end a session that holds a lock or a
+// snapshot. Versions know different ones, so the server is asked for its own.
+const endless = `
+	select set_config(name, '0', $1) from pg_settings
+	 where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')`
+
+// textual makes COPY print values as pg_dump has them printed, whatever the
+// database's or the role's own settings are. Row level security is off so that
+// reading fails where it would hide rows.
+const textual = `
+	set local timezone to 'UTC';
+	set local datestyle to 'ISO';
+	set local intervalstyle to 'postgres';
+	set local extra_float_digits to 3;
+	set local bytea_output to 'hex';
+	set local search_path to '';
+	set local row_security to off;
+	set local synchronize_seqscans to off;
+	set local lock_timeout to '60s'`
+
+// beginRead opens a read-only transaction in which tables are read as a dump
+// would read them, in the exported snapshot if there is one.
+func beginRead(ctx context.Context, conn *pgx.Conn, snapshot string) error {
+	statements := []string{"begin isolation level repeatable read read only"}
+	if snapshot != "" {
+		statements = append(statements, "set transaction snapshot '"+strings.ReplaceAll(snapshot, "'", "''")+"'")
+	}
+	for _, statement := range append(statements, textual) {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			endRead(ctx, conn)
+			return fmt.Errorf("begin to read the database: %w", err)
+		}
+	}
+	if _, err := conn.Exec(ctx, endless, true); err != nil {
+		endRead(ctx, conn)
+		return fmt.Errorf("begin to read the database: %w", err)
+	}
+	encoding := conn.PgConn().ParameterStatus("server_encoding")
+	if _, err := conn.Exec(ctx, "set local client_encoding to "+ClientEncoding(encoding)); err != nil {
+		endRead(ctx, conn)
+		return fmt.Errorf("begin to read the database: %w", err)
+	}
+	return nil
+}
+
+// ClientEncoding returns the encoding in which the text of a database is read
+// and dumped: UTF8, into which every server encoding can be converted, but for
+// SQL_ASCII, whose bytes mean nothing to the server and have to stay as they are.
+func ClientEncoding(server string) string {
+	if server == "SQL_ASCII" {
+		return server
+	}
+	return "UTF8"
+}
+
+func endRead(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback")
+}
+
+// closeSoon closes a connection also after its context has ended.
+func closeSoon(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}

@@ -1,0 +1,105 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+)
+
+// A Snapshot is one moment of a database that several sessions can look at, and
+// pg_dump too. It lasts until Close; it keeps the server from removing dead rows
+// for as long.
+type Snapshot struct {
+	ID      string    // as pg_dump --snapshot takes it
+	Visible string    // pg_current_snapshot() of that moment: xmin:xmax:xip_list
+	Taken   time.Time // by the server's clock
+
+	dsn  redact.Secret
+	conn *pgx.Conn // if it were closed, the snapshot would end
+}
+
+// OpenSnapshot takes a snapshot of the database that dsn names.
+func OpenSnapshot(ctx context.Context, dsn redact.Secret) (*Snapshot, error) {
+	conn, err := Connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	s := &Snapshot{dsn: dsn, conn: conn}
+	if err := beginRead(ctx, conn, ""); err != nil {
+		s.Close()
+		return nil, err
+	}
+	err = conn.QueryRow(ctx, `select pg_export_snapshot(), pg_current_snapshot()::text, now()`).
+		Scan(&s.ID, &s.Visible, &s.Taken)
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("export a snapshot: %w", err)
+	}
+	return s, nil
+}
+
+// Conn returns the connection that holds the snapshot, in its transaction.
+func (s *Snapshot) Conn() *pgx.Conn { return s.conn }
+
+// Close ends the snapshot.
+func (s *Snapshot) Close() { closeSoon(s.conn) }
+
+// Read calls read, which is [Sum] or [Count], for each of the tables, in up to
+// jobs sessions of its own that see the snapshot, the biggest table first.
+func (s *Snapshot) Read(ctx context.Context, tables []Table, jobs int, read func(context.Context, *pgx.Conn, *Table) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work := make(chan *Table, len(tables))
+	for _, t := range biggestFirst(tables) {
+		work <- t
+	}
+	close(work)
+	errs := make([]error, max(1, min(jobs, len(tables))))
+	var workers sync.WaitGroup
+	for i := range errs {
+		workers.Go(func() {
+			if errs[i] = s.readAll(ctx, work, read); errs[i] != nil {
+				cancel(errs[i])
+			}
+		})
+	}
+	workers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		// The first failure ended the others: theirs say nothing.
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func (s *Snapshot) readAll(ctx context.Context, work <-chan *Table, read func(context.Context, *pgx.Conn, *Table) error) error {
+	conn, err := Connect(ctx, s.dsn)
+	if err != nil {
+		return err
+	}
+	defer closeSoon(conn)
+	if err := beginRead(ctx, conn, s.ID); err != nil {
+		return err
+	}
+	for t := range work {
+		if err := read(ctx, conn, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func biggestFirst(tables []Table) []*Table {
+	order := make([]*Table, len(tables))
+	for i := range tables {
+		order[i] = &tables[i]
+	}
+	slices.SortStableFunc(order, func(a, b *Table) int { return int(b.Bytes>>10) - int(a.Bytes>>10) })
+	return order
+}
