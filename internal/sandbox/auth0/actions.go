@@ -282,19 +282,35 @@ func (t *Tenant) actionView(a *action, now time.Time) document {
 	d := a.draft
 	view := a.shortView()
 	view["updated_at"] = nanoseconds(a.updated)
-	view["code"], view["dependencies"], view["runtime"] = d.code, d.dependencies, d.runtime
+	view["code"], view["dependencies"], view["runtime"] = d.code, t.dependencies(d, now), d.runtime
 	view["secrets"], view["status"] = d.secrets, t.status(d, now)
 	if v := a.deployed; v != nil {
-		view["current_version"] = document{
+		current := document{
 			"id": v.id, "code": v.code, "runtime": v.runtime, "status": strings.ToUpper(t.status(v.draft, now)),
-			"number": v.number, "build_time": nanoseconds(v.created),
-			"created_at": nanoseconds(v.created), "updated_at": nanoseconds(v.created),
+			"number": v.number, "created_at": nanoseconds(v.created), "updated_at": nanoseconds(v.created),
 		}
+		if t.status(v.draft, now) == "built" {
+			current["build_time"] = nanoseconds(v.created)
+		}
+		view["current_version"] = current
 		deployed := t.versionView(a, v, now)
 		delete(deployed, "action")
 		view["deployed_version"] = deployed
 	}
 	return view
+}
+
+// dependencies are shown without their registry once they are built in.
+func (t *Tenant) dependencies(d draft, now time.Time) []any {
+	if t.status(d, now) != "built" {
+		return d.dependencies
+	}
+	out := make([]any, 0, len(d.dependencies))
+	for _, item := range d.dependencies {
+		dependency, _ := item.(map[string]any)
+		out = append(out, document{"name": dependency["name"], "version": dependency["version"]})
+	}
+	return out
 }
 
 // shortView is an Action inside another object.
@@ -307,10 +323,14 @@ func (a *action) shortView() document {
 }
 
 func (t *Tenant) versionView(a *action, v *version, now time.Time) document {
-	return document{
-		"id": v.id, "number": v.number, "code": v.code, "dependencies": v.dependencies, "secrets": v.secrets,
+	view := document{
+		"id": v.id, "number": v.number, "code": v.code, "dependencies": t.dependencies(v.draft, now), "secrets": v.secrets,
 		"runtime": v.runtime, "supported_triggers": v.triggers, "status": t.status(v.draft, now),
-		"deployed": a.deployed == v, "built_at": nanoseconds(v.created),
-		"created_at": nanoseconds(v.created), "updated_at": nanoseconds(v.created), "action": a.shortView(),
+		"deployed": a.deployed == v, "created_at": nanoseconds(v.created), "updated_at": nanoseconds(v.created),
+		"action": a.shortView(),
 	}
+	if view["status"] == "built" {
+		view["built_at"] = nanoseconds(v.created)
+	}
+	return view
 }

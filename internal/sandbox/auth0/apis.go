@@ -120,6 +120,7 @@ func (t *Tenant) createAPI(c *call) reply {
 		return conflict("A resource server with the same identifier already exists.", "resource_server_conflict")
 	}
 	api := newAPI(c.fields)
+	delete(nested(nested(api, "token_encryption"), "encryption_key"), "pem") // is taken, never shown
 	t.apis.put(api)
 	return answer(http.StatusCreated, c.apiView(api))
 }

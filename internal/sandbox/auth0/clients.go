@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 func noClient() reply { return notFound("The client does not exist", "inexistent_client") }
@@ -43,10 +44,6 @@ func newClient(fields document) document {
 		"jwt_configuration": document{"lifetime_in_seconds": 36_000},
 		"client_id":         randomID(alphanumeric, 32), "client_secret": randomID(alphanumeric, 64),
 		"signing_keys": []any{document{"cert": "-----BEGIN CERTIFICATE-----", "pkcs7": "-----BEGIN PKCS7-----", "subject": "/CN=emulator"}},
-		"refresh_token": document{
-			"rotation_type": "non-rotating", "expiration_type": "non-expiring", "leeway": 0, "token_lifetime": 2_592_000,
-			"infinite_token_lifetime": true, "infinite_idle_token_lifetime": true, "idle_token_lifetime": 1_296_000,
-		},
 	}
 	switch text(fields, "app_type") {
 	case "spa", "native":
@@ -57,14 +54,88 @@ func newClient(fields document) document {
 	others["grant_types"] = grants
 	client := defaults(fields, others)
 	client["jwt_configuration"] = defaults(nested(client, "jwt_configuration"), document{"secret_encoded": false})
+	client["refresh_token"] = defaults(nested(client, "refresh_token"), document{
+		"rotation_type": "non-rotating", "expiration_type": "non-expiring", "leeway": 0, "token_lifetime": 2_592_000,
+		"infinite_token_lifetime": true, "infinite_idle_token_lifetime": true, "idle_token_lifetime": 1_296_000,
+	})
 	return client
+}
+
+// keyHolders returns the parts of an application that hold keys.
+func keyHolders(client document) []document {
+	var holders []document
+	for _, method := range nested(client, "client_authentication_methods") {
+		if d, ok := method.(map[string]any); ok {
+			holders = append(holders, d)
+		}
+	}
+	for _, key := range []string{"signed_request_object", "token_vault_privileged_access"} {
+		if d, ok := client[key].(map[string]any); ok {
+			holders = append(holders, d)
+		}
+	}
+	return holders
+}
+
+// takeCredentials replaces the keys that a new application brings by what the
+// API shows of them.
+func takeCredentials(client document, now time.Time) {
+	for _, holder := range keyHolders(client) {
+		if list, ok := holder["credentials"].([]any); ok {
+			shown := make([]any, 0, len(list))
+			for _, item := range list {
+				key, _ := item.(map[string]any)
+				shown = append(shown, credential(key, now))
+			}
+			holder["credentials"] = shown
+		}
+	}
+}
+
+// hideCredentials leaves only the ids of keys, which is what an application
+// shows of them after the answer that created it.
+func hideCredentials(client document) {
+	for _, holder := range keyHolders(client) {
+		list, _ := holder["credentials"].([]any)
+		for i, item := range list {
+			key, _ := item.(map[string]any)
+			list[i] = document{"id": key["id"]}
+		}
+	}
+}
+
+// credential returns what the API shows of a key. One that is only named by its
+// id is there already.
+func credential(key document, now time.Time) document {
+	if text(key, "pem") == "" {
+		return key
+	}
+	shown := document{
+		"id": "cred_" + randomID(alphanumeric, 22), "name": key["name"], "credential_type": key["credential_type"],
+		"created_at": timestamp(now), "updated_at": timestamp(now),
+	}
+	switch text(key, "credential_type") {
+	case "public_key":
+		shown["kid"], shown["alg"] = randomID(alphanumeric, 43), "RS256"
+		if alg := text(key, "alg"); alg != "" {
+			shown["alg"] = alg
+		}
+	case "x509_cert":
+		shown["thumbprint_sha256"], shown["expires_at"] = randomID(alphanumeric, 43), "9999-12-31T23:59:59Z"
+	case "cert_subject_dn":
+		shown["subject_dn"] = "CN=client"
+	}
+	return shown
 }
 
 // createClient is POST /api/v2/clients. Names need not be unique.
 func (t *Tenant) createClient(c *call) reply {
 	client := newClient(c.fields)
+	takeCredentials(client, c.now)
+	out := encode(answer(http.StatusCreated, client))
+	hideCredentials(client)
 	t.clients.put(client)
-	return answer(http.StatusCreated, client)
+	return out
 }
 
 // listClients is GET /api/v2/clients.
@@ -77,6 +148,9 @@ func (t *Tenant) listClients(c *call) reply {
 	out := make([]document, len(all))
 	for i, d := range all {
 		out[i] = defaults(d, document{"tenant": c.domain})
+	}
+	if c.query.Has("fields") && c.query.Get("include_fields") != "false" {
+		c.query.Set("fields", c.query.Get("fields")+",tenant") // which is there whatever was asked
 	}
 	return c.listDocuments("clients", "client_id", out)
 }

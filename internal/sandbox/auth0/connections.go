@@ -33,19 +33,25 @@ func newConnection(fields document) document {
 		"realms": []any{fields["name"]}, "options": document{},
 		"authentication": document{"active": true}, "connected_accounts": document{"active": false},
 	})
-	if connection["strategy"] == "auth0" {
-		connection["options"] = defaults(nested(connection, "options"), document{
-			"mfa": document{"active": true, "return_enroll_settings": true}, "strategy_version": 2,
-			"passwordPolicy": "good", "brute_force_protection": true,
-			"authentication_methods": document{
-				"password": document{"enabled": true, "api_behavior": "required"}, "passkey": document{"enabled": false},
-				"email_otp": document{"enabled": false}, "phone_otp": document{"enabled": false},
-			},
-			"passkey_options": document{
-				"challenge_ui": "both", "progressive_enrollment_enabled": true, "local_enrollment_enabled": true,
-			},
-		})
+	return withOptions(connection)
+}
+
+// withOptions fills in what a database connection's options do not say.
+func withOptions(connection document) document {
+	if connection["strategy"] != "auth0" {
+		return connection
 	}
+	connection["options"] = defaults(nested(connection, "options"), document{
+		"mfa": document{"active": true, "return_enroll_settings": true}, "strategy_version": 2,
+		"passwordPolicy": "good", "brute_force_protection": true,
+		"authentication_methods": document{
+			"password": document{"enabled": true, "api_behavior": "required", "signup_behavior": "allow"},
+			"passkey":  document{"enabled": false}, "email_otp": document{"enabled": false}, "phone_otp": document{"enabled": false},
+		},
+		"passkey_options": document{
+			"challenge_ui": "both", "progressive_enrollment_enabled": true, "local_enrollment_enabled": true,
+		},
+	})
 	return connection
 }
 
@@ -107,13 +113,13 @@ func (t *Tenant) readConnection(c *call) reply {
 }
 
 // updateConnection is PATCH /api/v2/connections/{id}. options are replaced as a
-// whole.
+// whole, and what is left out goes back to its default.
 func (t *Tenant) updateConnection(c *call) reply {
 	connection := t.connections.get(c.PathValue("id"))
 	if connection == nil {
 		return noConnection()
 	}
-	next := merged(connection, c.fields)
+	next := withOptions(merged(connection, c.fields))
 	t.connections.put(next)
 	return answer(http.StatusOK, next)
 }

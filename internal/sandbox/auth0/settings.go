@@ -37,11 +37,14 @@ func (t *Tenant) readSettings(c *call) reply {
 	return answer(http.StatusOK, c.pickFields([]document{view})[0])
 }
 
-// updateSettings is PATCH /api/v2/tenants/settings. Flags are merged.
+// updateSettings is PATCH /api/v2/tenants/settings. Flags and the settings of
+// the login page are merged.
 func (t *Tenant) updateSettings(c *call) reply {
 	patch := defaults(c.fields, nil)
-	if flags, ok := patch["flags"].(map[string]any); ok {
-		patch["flags"] = defaults(flags, nested(t.settings, "flags"))
+	for _, key := range []string{"flags", "universal_login"} {
+		if inner, ok := patch[key].(map[string]any); ok {
+			patch[key] = defaults(inner, nested(t.settings, key))
+		}
 	}
 	t.settings = merged(t.settings, patch)
 	return answer(http.StatusOK, t.settings)
