@@ -1,0 +1,72 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// A Checked is what a dry run learnt about one step.
+type Checked struct {
+	Phase, Step string
+	Kind        journal.Kind
+	Err         error  // why it could not succeed from here
+	Unknown     string // why it could not be checked
+}
+
+// DryRun calls Check on every step of the asked-for phases, in order, rollback
+// hooks last. It journals nothing and changes nothing. A step that refers to
+// the receipt of one that has not run cannot be checked, and says so.
+func DryRun(ctx context.Context, p *plan.Plan, o Options, report func(Checked)) error {
+	phases, err := between(p, o.From, o.To)
+	if err != nil {
+		return err
+	}
+	values := plan.Values{Env: o.Environ, Run: "dry-run", Digest: p.Digest}
+	for i := range phases {
+		phase := &phases[i]
+		for _, list := range []struct {
+			kind  journal.Kind
+			steps []plan.Step
+		}{{journal.KindGate, phase.Gates}, {journal.KindStep, phase.Steps}, {journal.KindRollback, phase.Rollback}} {
+			for j := range list.steps {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				report(check(ctx, phase, &list.steps[j], list.kind, values, o))
+			}
+		}
+	}
+	return nil
+}
+
+func check(
+	ctx context.Context, phase *plan.Phase, step *plan.Step, kind journal.Kind, values plan.Values, o Options,
+) (checked Checked) {
+	checked = Checked{Phase: phase.Name, Step: step.ID, Kind: kind}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			checked.Err = fmt.Errorf("panic: %v", panicked)
+		}
+	}()
+	instance, err := step.Instance(values)
+	var missing *plan.MissingReceiptError
+	if errors.As(err, &missing) {
+		checked.Unknown = "needs what step " + missing.Step + " returns"
+		return checked
+	}
+	if err != nil {
+		checked.Err = err
+		return checked
+	}
+	checked.Err = instance.Check(ctx, &task.Env{
+		Log: o.Log, Dir: o.Dir,
+		Save:     func(any) error { return errors.New("a dry run saves nothing") },
+		Progress: func(int64, int64, string) {},
+	})
+	return checked
+}

@@ -1,0 +1,206 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
+)
+
+// A session is what this process does for one run, from opened to closed.
+type session struct {
+	plan    *plan.Plan
+	options Options
+	run     string
+
+	mu     sync.Mutex // the probes record too
+	writer journal.Writer
+	held   []journal.Event // to be written together with the next start
+	state  *journal.State
+	failed error // the journal's first failure: nothing is done after it
+}
+
+// openForRun goes on with the plan's newest run, or with the one that was asked
+// for, or makes a new one.
+func openForRun(ctx context.Context, p *plan.Plan, o Options) (*session, error) {
+	found, err := find(ctx, p, o, func(*journal.State) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case found == nil && o.Run != "":
+		return nil, refuse("phasegate status lists the runs", "plan %s has no run %s", p.Name, o.Run)
+	case found == nil:
+		return create(ctx, p, o)
+	case found.GoingBack():
+		return nil, refuse("phasegate rollback "+p.Path+" completes it", "run %s is being rolled back", found.Run)
+	case found.Resumable() && (o.Run != "" || found.Digest == p.Digest || found.Changed()):
+		return open(ctx, p, o, found.Run)
+	case o.Run == "":
+		return create(ctx, p, o)
+	case found.Status == journal.Done:
+		return &session{plan: p, options: o, run: o.Run, state: found}, nil
+	}
+	return nil, refuse("start a new run without --run", "run %s has ended: %s", o.Run, found.Status)
+}
+
+// find returns the state of the plan's newest run that fits, or of the run that
+// was asked for if it does, or nil.
+func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State) bool) (*journal.State, error) {
+	runs, err := o.Store.Runs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range slices.Backward(runs) {
+		if o.Run != "" && run != o.Run {
+			continue
+		}
+		events, err := o.Store.Read(ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		if state := journal.Fold(events); state != nil && state.Plan == p.Name && fits(state) {
+			return state, nil
+		}
+	}
+	return nil, nil
+}
+
+func create(ctx context.Context, p *plan.Plan, o Options) (*session, error) {
+	run := newRun(time.Now())
+	writer, err := o.Store.Create(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	return &session{plan: p, options: o, run: run, writer: writer, state: &journal.State{}}, nil
+}
+
+func open(ctx context.Context, p *plan.Plan, o Options, run string) (*session, error) {
+	writer, events, err := o.Store.Open(ctx, run)
+	if errors.Is(err, journal.ErrHeld) {
+		return nil, refuse("phasegate status shows who has it", "another phasegate is at work on run %s", run)
+	}
+	if err != nil {
+		return nil, err
+	}
+	state := journal.Fold(events)
+	if state.Digest != p.Digest {
+		_ = writer.Close()
+		return nil, refuse("put the plan and its files back as they were, then go on or roll back",
+			"run %s began with plan digest %.12s, and the plan now has %.12s: the plan or a file it names was changed",
+			run, state.Digest, p.Digest)
+	}
+	return &session{plan: p, options: o, run: run, writer: writer, state: state}, nil
+}
+
+// newRun names a run by its time, so that names sort as runs do.
+func newRun(now time.Time) string {
+	random := make([]byte, 3)
+	_, _ = rand.Read(random)
+	return strings.ToLower(now.UTC().Format("20060102-150405")) + "-" + hex.EncodeToString(random)
+}
+
+// begin journals that this process has the run.
+func (s *session) begin(ctx context.Context, command string) error {
+	if err := os.MkdirAll(s.options.runDir(s.run), 0o700); err != nil {
+		return fmt.Errorf("make the run's directory: %w", err)
+	}
+	host, _ := os.Hostname()
+	return s.record(ctx, journal.Event{
+		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
+		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan), PID: os.Getpid(), Host: host,
+	})
+}
+
+// end journals how the session ended.
+func (s *session) end(o outcome) error {
+	return s.record(context.Background(), journal.Event{
+		Type: journal.Closed, Status: o.status, Reason: o.reason(), Hint: o.hint(),
+	})
+}
+
+func (s *session) close() {
+	if s.writer != nil {
+		_ = s.writer.Close()
+	}
+}
+
+// hold keeps an event until the next record, so that a step's result and the
+// next one's start go to disk together. Nothing acts in between.
+func (s *session) hold(e journal.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, s.complete(e))
+	s.state.Apply(s.held[len(s.held)-1])
+}
+
+// record writes what is held and this event, and returns when they are on disk.
+// It is not cut short by ctx: what was done must be known.
+func (s *session) record(ctx context.Context, e journal.Event) error {
+	s.hold(e)
+	return s.flush(ctx)
+}
+
+func (s *session) flush(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil || len(s.held) == 0 {
+		return s.failed
+	}
+	written, err := s.writer.Append(context.WithoutCancel(ctx), s.held...)
+	if err != nil {
+		s.failed = fmt.Errorf("run %s: %w", s.run, err)
+		return s.failed
+	}
+	s.held = nil
+	if s.options.Observe != nil {
+		for _, e := range written {
+			s.options.Observe(e)
+		}
+	}
+	return nil
+}
+
+// complete fills in what every event has, and masks what a task said.
+func (s *session) complete(e journal.Event) journal.Event {
+	e.Run = s.run
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
+	if mask := s.options.Mask; mask != nil {
+		e.Reason, e.Hint, e.Stack = mask(e.Reason), mask(e.Hint), mask(e.Stack)
+		if e.Receipt != nil {
+			e.Receipt = json.RawMessage(mask(string(e.Receipt)))
+		}
+	}
+	return e
+}
+
+// values is what references stand for at this point of the run.
+func (s *session) values() plan.Values {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return plan.Values{
+		Env: s.options.Environ, Run: s.run, Digest: s.plan.Digest, Receipts: s.state.Receipts(),
+	}
+}
+
+func names(p *plan.Plan) []string {
+	list := make([]string, 0, len(p.Phases))
+	for _, phase := range p.Phases {
+		list = append(list, phase.Name)
+	}
+	return list
+}
+
+func phaseNames(p *plan.Plan) string { return strings.Join(names(p), ", ") }

@@ -1,0 +1,29 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/medlogistics/phasegate/runner/journal"
+)
+
+// Status says where a run stands.
+func Status(ctx context.Context, store journal.Store, run string) (*journal.State, error) {
+	events, err := store.Read(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	state := journal.Fold(events)
+	if state == nil {
+		return nil, fmt.Errorf("run %s: %w", run, journal.ErrNotFound)
+	}
+	held, err := store.Held(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if state.Status == journal.Running && !held {
+		// Nobody said goodbye: the process died.
+		state.Status, state.Reason = journal.Interrupted, "the process that had it ended without a word"
+	}
+	return state, nil
+}
