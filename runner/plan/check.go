@@ -1,0 +1,214 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// checker carries out the rules on a plan that was decoded.
+type checker struct {
+	*decoder
+	plan  *Plan
+	scope *scope
+
+	// instances are the steps' tasks, as far as they are known while nothing
+	// runs, in the order of scope.all; nil where the configuration is wrong.
+	instances []task.Instance
+	partial   []bool // a value of the instance is not known yet
+
+	sums map[string][sha256.Size]byte // of the files that the steps read
+}
+
+// check reports what breaks a rule, and completes the plan.
+func (c *checker) check(src []byte) {
+	for _, rule := range Rules() {
+		if rule.check != nil {
+			rule.check(c)
+		}
+	}
+	for i := range c.plan.Probes {
+		c.plan.Probes[i].plan = c.plan
+	}
+	for _, e := range c.scope.all {
+		e.step.plan = c.plan
+	}
+	sums := map[string][sha256.Size]byte{}
+	for _, file := range c.plan.files {
+		sums[c.plan.named[file]] = c.sums[file]
+	}
+	c.plan.Digest = digest(src, sums)
+}
+
+// checkConfigs decodes the configuration of every step as far as it is known,
+// and with it checks the references.
+func checkConfigs(c *checker) {
+	for _, e := range c.scope.all {
+		refs := &static{scope: c.scope, from: e}
+		c.refs, c.via, c.decoder.partial = refs, e.step.With.via, false
+		c.instances = append(c.instances, c.configure(e))
+		c.partial = append(c.partial, c.decoder.partial)
+		e.step.needs = refs.needs
+	}
+	c.refs, c.via, c.decoder.partial = nil, nil, false
+}
+
+// configure returns the entry's task as far as its configuration is known, or nil
+// if something in it is wrong.
+func (c *checker) configure(e *entry) task.Instance {
+	step := e.step
+	if step.Task.Config == nil {
+		c.loose(step.With.node)
+		return nil
+	}
+	at, n := step.at("task"), step.With.node
+	if n == nil {
+		if step.has("with") || c.doubtful[step.node] {
+			return nil
+		}
+		n = &yaml.Node{Kind: yaml.MappingNode, Line: at.Line, Column: at.Column}
+	} else if key, _ := step.find("with"); key != nil {
+		at = key
+	}
+	instance := step.Task.New()
+	config := reflect.ValueOf(instance.Config()).Elem()
+	if !c.structure(n, config, c.shapes.of(config.Type()), site{what: step.Task.Name, key: at}) {
+		return nil
+	}
+	return instance
+}
+
+// loose checks the references in the configuration of a task that is not known.
+func (c *checker) loose(n *yaml.Node) {
+	if n == nil || n.Kind == yaml.AliasNode {
+		return
+	}
+	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, opening) {
+		parts, _ := segments(n.Value)
+		c.resolveAll(parts, use{at: c.src.inside(n)})
+	}
+	for _, child := range n.Content {
+		c.loose(child)
+	}
+}
+
+func checkProbes(c *checker) {
+	c.refs = &static{scope: c.scope}
+	for _, probe := range c.plan.Probes {
+		c.target(probe)
+	}
+	c.refs = nil
+}
+
+// checkTasks asks the tasks themselves, where all of their configuration is
+// known.
+func checkTasks(c *checker) {
+	for i, e := range c.scope.all {
+		if c.instances[i] == nil || c.partial[i] {
+			continue
+		}
+		for _, err := range split(c.instances[i].Validate()) {
+			c.at(configKey(e.step, err.Error()), "task-config", "%v", err).Hint = task.HintOf(err)
+			c.instances[i] = nil
+		}
+	}
+}
+
+// split returns the errors of which err is made.
+func split(err error) []error {
+	var many interface{ Unwrap() []error }
+	var wrapped interface{ WrappedErrors() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrapped):
+		return wrapped.WrappedErrors()
+	case errors.As(err, &many):
+		return many.Unwrap()
+	}
+	return []error{err}
+}
+
+// configKey returns the value of the key of which a task's error speaks: its
+// first word, if that is one. Otherwise it is the key "with".
+func configKey(step *Step, message string) *yaml.Node {
+	word := strings.FieldsFunc(message+" ", func(r rune) bool { return strings.ContainsRune(` :."'`, r) })
+	if len(word) > 0 {
+		if _, value := (place{node: step.With.node}).find(word[0]); value != nil {
+			return value
+		}
+	}
+	return step.withKey()
+}
+
+// checkFiles looks for the files that the tasks will read. They belong to the
+// digest.
+func checkFiles(c *checker) {
+	c.sums, c.plan.named = map[string][sha256.Size]byte{}, map[string]string{}
+	missing := map[string]error{}
+	for i, e := range c.scope.all {
+		if c.instances[i] == nil {
+			continue
+		}
+		for _, file := range c.instances[i].Files() {
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(c.dir, file)
+			}
+			file = filepath.Clean(file)
+			if _, known := c.sums[file]; !known && missing[file] == nil {
+				c.sums[file], missing[file] = sumFile(file)
+			}
+			if err := missing[file]; err != nil {
+				delete(c.sums, file)
+				c.missingFile(e.step, file, err)
+			}
+		}
+	}
+	for file := range c.sums {
+		c.plan.files = append(c.plan.files, file)
+		c.plan.named[file] = fileName(c.dir, file, c.absolute)
+	}
+	slices.Sort(c.plan.files)
+}
+
+func (c *checker) missingFile(step *Step, file string, err error) {
+	at := step.withKey()
+	if n := c.pathNode(step.With.node, file); n != nil {
+		at = n
+	}
+	c.at(at, "missing-file", "the file %s %s", quote(fileName(c.dir, file, c.absolute)), fileProblem(err)).
+		hint("paths are relative to the plan's own file")
+}
+
+// pathNode returns the value under n that names file or a directory above it.
+func (c *checker) pathNode(n *yaml.Node, file string) *yaml.Node {
+	if n == nil {
+		return nil
+	}
+	if n.Kind == yaml.ScalarNode && n.Value != "" {
+		path := n.Value
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(c.dir, path)
+		}
+		if file == path || strings.HasPrefix(file, filepath.Clean(path)+string(filepath.Separator)) {
+			return n
+		}
+	}
+	step := 1
+	if n.Kind == yaml.MappingNode {
+		step = 2
+	}
+	for i := step - 1; i < len(n.Content); i += step {
+		if found := c.pathNode(n.Content[i], file); found != nil {
+			return found
+		}
+	}
+	return nil
+}

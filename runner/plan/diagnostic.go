@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Severity is how bad a finding is.
+type Severity string
+
+// The severities. Only an error keeps a plan from being used.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+	Note    Severity = "note"
+)
+
+// A Position is a place in the plan's file.
+type Position struct {
+	Line   int // from 1
+	Column int // from 1, in characters (Unicode code points)
+}
+
+// Related is a second place that a finding is about.
+type Related struct {
+	Pos     Position
+	Message string // such as "first used here"
+}
+
+// A Diagnostic is one finding about a plan's file.
+type Diagnostic struct {
+	File     string
+	Pos      Position
+	Width    int // of the token that is wrong, in characters
+	Severity Severity
+	Rule     string // one of [Rules]
+	Message  string // a clause without a final period
+	Hint     string // what to do, or empty
+	Line     string // the line of the source; empty if it is longer than 2,000 bytes
+	Related  []Related
+}
+
+// String returns the finding on one line: file:line:col: error: message [rule].
+func (d Diagnostic) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s: %s [%s]", d.File, d.Pos.Line, d.Pos.Column, d.Severity, d.Message, d.Rule)
+}
+
+// Render returns the finding as a person reads it: the line of [Diagnostic.String],
+// the line of the source with a caret under the token, the hint, and the second
+// places. It ends in a newline.
+func (d Diagnostic) Render() string {
+	var b strings.Builder
+	b.WriteString(d.String() + "\n")
+	number := strconv.Itoa(d.Pos.Line)
+	margin := strings.Repeat(" ", len(number))
+	if d.Line != "" {
+		line, indent, width := d.excerpt()
+		fmt.Fprintf(&b, "%s |\n%s | %s\n%s | %s%s\n", margin, number, line,
+			margin, strings.Repeat(" ", indent), strings.Repeat("^", width))
+	}
+	for _, r := range d.Related {
+		fmt.Fprintf(&b, "%s = %s:%d:%d: %s\n", margin, d.File, r.Pos.Line, r.Pos.Column, r.Message)
+	}
+	if d.Hint != "" {
+		fmt.Fprintf(&b, "%s = hint: %s\n", margin, d.Hint)
+	}
+	return b.String()
+}
+
+// tabWidth is the width at which a tab is shown.
+const tabWidth = 4
+
+// excerpt returns the line with its tabs expanded and without characters that
+// would move the cursor, and where the caret stands under it.
+func (d Diagnostic) excerpt() (line string, indent, width int) {
+	var b strings.Builder
+	column := 1
+	for _, r := range d.Line {
+		shown := string(r)
+		switch {
+		case r == '\t':
+			shown = strings.Repeat(" ", tabWidth)
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			shown = "\uFFFD"
+		}
+		cells := utf8.RuneCountInString(shown)
+		if column < d.Pos.Column {
+			indent += cells
+		} else if column < d.Pos.Column+d.Width {
+			width += cells
+		}
+		b.WriteString(shown)
+		column++
+	}
+	return strings.TrimRight(b.String(), " "), indent, max(1, width)
+}
+
+// Diagnostics are the findings about one plan, sorted by their position.
+type Diagnostics []Diagnostic
+
+// Errors returns the findings that keep the plan from being used.
+func (ds Diagnostics) Errors() Diagnostics {
+	var errors Diagnostics
+	for _, d := range ds {
+		if d.Severity == Error {
+			errors = append(errors, d)
+		}
+	}
+	return errors
+}
+
+// HasErrors tells whether any finding keeps the plan from being used.
+func (ds Diagnostics) HasErrors() bool {
+	for _, d := range ds {
+		if d.Severity == Error {
+			return true
+		}
+	}
+	return false
+}
+
+// WriteTo writes the findings as [Diagnostic.Render] gives them, with an empty
+// line between two.
+func (ds Diagnostics) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for i, d := range ds {
+		text := d.Render()
+		if i > 0 {
+			text = "\n" + text
+		}
+		n, err := io.WriteString(w, text)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}

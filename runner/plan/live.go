@@ -1,0 +1,148 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/runner/plan/condition"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Values are what references stand for in a run.
+type Values struct {
+	Env      Environ
+	Run      string                     // the run's id
+	Digest   string                     // the plan's digest
+	Receipts map[string]json.RawMessage // by step id
+}
+
+// A MissingReceiptError says that a reference names a step that left no receipt.
+type MissingReceiptError struct {
+	File string
+	Pos  Position // of the reference
+	Step string
+}
+
+func (e *MissingReceiptError) Error() string {
+	return fmt.Sprintf("%s:%d:%d: step %q left no receipt", e.File, e.Pos.Line, e.Pos.Column, e.Step)
+}
+
+// live resolves references when a step's turn has come.
+type live struct {
+	plan    *Plan
+	from    *Step // nil for a probe
+	values  Values
+	missing *MissingReceiptError
+}
+
+func (l *live) resolve(d *decoder, ref *reference, how use) (resolved, bool) {
+	switch ref.root {
+	case "run":
+		return resolved{known: true, text: l.values.Run}, true
+	case "plan":
+		return resolved{known: true, text: l.values.Digest}, true
+	case "env":
+		text, ok := l.values.Env.Lookup(ref.name)
+		if !ok {
+			d.add(how.at.position(ref.nameAt), "unknown-variable", "the variable %s has no value", quote(ref.name))
+			return resolved{}, false
+		}
+		return resolved{known: true, text: text, secret: l.values.Env.isSecret(ref.name)}, true
+	}
+	return l.receipt(d, ref, how)
+}
+
+func (l *live) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
+	raw, ok := l.values.Receipts[ref.name]
+	if !ok || len(raw) == 0 || string(raw) == "null" {
+		if l.missing == nil {
+			l.missing = &MissingReceiptError{File: d.src.path, Pos: how.at.position(ref.nameAt), Step: ref.name}
+		}
+		return resolved{}, false
+	}
+	wrong := func(format string, args ...any) (resolved, bool) {
+		d.add(how.at.position(ref.nameAt), "receipt", "%s", ref.String()+" "+fmt.Sprintf(format, args...))
+		return resolved{}, false
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return wrong("cannot be read: the receipt is not an object")
+	}
+	value, ok := fields[ref.field]
+	if !ok {
+		return wrong("is not in the receipt")
+	}
+	step, _, _ := l.plan.Step(ref.name)
+	field, ok := l.plan.scope.receiptField(step.Task, ref.field)
+	if !ok {
+		return wrong("is no field of the receipts of %s", step.Task.Name)
+	}
+	v := reflect.New(field.Type)
+	if err := json.Unmarshal(value, v.Interface()); err != nil {
+		return wrong("is not %s", kindOf(field.Type))
+	}
+	return resolved{known: true, field: v.Elem()}, true
+}
+
+func (l *live) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
+	entry := l.plan.scope.steps[l.from.ID]
+	expression, problems := condition.Compile(n.Value, &conditionScope{static: &static{scope: l.plan.scope, from: entry}, d: d})
+	for _, p := range problems {
+		d.add(d.src.inside(n).position(p.Offset), "condition", "%s", p.Message)
+	}
+	if expression == nil {
+		return false
+	}
+	v.Set(reflect.ValueOf(expression.Evaluate(l.values.Receipts)))
+	return true
+}
+
+// Instance returns the step's task, ready to be checked and run: the task's
+// defaults, then the step's configuration with every reference resolved, then
+// what the task itself says of it. An error names its place as file:line:col; it
+// is, or wraps, a [MissingReceiptError] if a step that is referred to left no
+// receipt. Instance may be called concurrently.
+func (s Step) Instance(v Values) (task.Instance, error) {
+	instance := s.Task.New()
+	resolver := &live{plan: s.plan, from: &s, values: v}
+	d := s.plan.decoder(resolver)
+	if s.With.node != nil {
+		d.via = s.With.via
+		config := reflect.ValueOf(instance.Config()).Elem()
+		d.structure(s.With.node, config, d.shapes.of(config.Type()), site{what: s.Task.Name, key: s.withKey()})
+	}
+	if resolver.missing != nil {
+		return nil, resolver.missing
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	if err := instance.Validate(); err != nil {
+		p := positionOf(s.withKey())
+		return nil, fmt.Errorf("%s:%d:%d: %w", s.plan.Path, p.Line, p.Column, err)
+	}
+	return instance, nil
+}
+
+// withKey returns the step's key "with", or that of its task if it has none.
+func (s Step) withKey() *yaml.Node {
+	if key, _ := s.find("with"); key != nil {
+		return key
+	}
+	return s.at("task")
+}
+
+// Target returns the URL of the probe with its references resolved.
+func (p Probe) Target(v Values) (string, error) {
+	d := p.plan.decoder(&live{plan: p.plan, values: v})
+	target := d.target(p)
+	return target, d.err()
+}
+
+// decoder returns a decoder for a part of the plan, which was checked before.
+func (p *Plan) decoder(refs referents) *decoder {
+	return &decoder{report: &report{src: p.src}, shapes: shapes{}, refs: refs, dir: p.Dir, doubtful: map[*yaml.Node]bool{}}
+}

@@ -1,0 +1,247 @@
+// Package plan reads plan files: file -> [Plan] and [Diagnostics].
+//
+// A plan is YAML, read strictly. Every mistake is reported in one go, at the
+// line and column of the token that is wrong, with a hint; nothing is coerced
+// and nothing is ignored. The keys of the language are the fields of this
+// package's structs that carry a `with` tag, and the keys of a step's `with` are
+// those of its task's struct, so that no key is written down twice.
+//
+// Values inside `with`, and the url of a probe, may hold references:
+//
+//	${{ env.NAME }}         a variable that the plan declares
+//	${{ steps.ID.FIELD }}   a field of an earlier step's receipt
+//	${{ run.id }}           the run's id
+//	${{ plan.digest }}      the plan's digest
+//
+// A value that is one reference and nothing else keeps the reference's type.
+// "$${{" stands for the characters "${{". References are checked without
+// running anything; [Step.Instance] resolves them.
+package plan
+
+import (
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Version is the version of the language that this package reads.
+const Version = 1
+
+// The tags of the structs below are the whole of the language's grammar, and
+// hold for the configuration of tasks as well: `with` names a key, "required"
+// behind it says that it must be there, `default` is its value if it is not, and
+// `min` and `max` are the bounds of a number or a duration. A string type with a
+// method Words() []string takes those words only.
+
+// A Plan is one cut-over: phases in order, and what they need from outside.
+type Plan struct {
+	place
+
+	// Path is the file's path as it was given.
+	Path string `with:"-"`
+
+	// Dir is the absolute directory of the file; paths in the plan are relative
+	// to it.
+	Dir string `with:"-"`
+
+	// Digest is SHA-256, in hexadecimal, over the plan's file and every file
+	// that its steps name. Approvals and journals are bound to it.
+	Digest string `with:"-"`
+
+	// Version of the plan language: 1.
+	Version int `with:"version,required"`
+
+	// Name of the plan: lower-case words joined by hyphens.
+	Name string `with:"name,required"`
+
+	// Summary is one line for people: what the plan does.
+	Summary string `with:"summary"`
+
+	// Env declares the environment variables that the plan may read.
+	Env Variables `with:"env"`
+
+	// Contacts are the people to call, by role.
+	Contacts []Contact `with:"contacts"`
+
+	// Probes watch from outside, during the whole run, what users see.
+	Probes []Probe `with:"probes"`
+
+	// Phases are carried out in their order.
+	Phases []Phase `with:"phases,required"`
+
+	src   *source
+	scope *scope
+	files []string
+	named map[string]string // the name of each file in the digest
+}
+
+// Variables are the plan's environment variables, in the order of the file.
+type Variables []Variable
+
+// A Variable is an environment variable that the plan may read. Without default
+// it must be set, and not be empty.
+type Variable struct {
+	place
+
+	// Name of the environment variable.
+	Name string `with:"-"`
+
+	// Summary is one line for people: what the variable is for.
+	Summary string `with:"summary"`
+
+	// Default is the value if the variable is not set or is empty.
+	Default *string `with:"default"`
+
+	// Equals is the value that the variable must have, such as "production".
+	Equals *string `with:"equals"`
+
+	// Secret hides the value wherever it would be written. A secret has no
+	// default, and goes only into keys that are made for secrets.
+	Secret bool `with:"secret"`
+}
+
+// A Contact says how to reach somebody.
+type Contact struct {
+	place
+
+	// Role of the person or team, such as "Database administrator".
+	Role string `with:"role,required"`
+
+	// Reach says how: a telephone number, a channel, a rota.
+	Reach string `with:"reach,required"`
+}
+
+// A Probe requests a URL again and again, as a user would. What it sees is the
+// measure of a phase's downtime.
+type Probe struct {
+	place
+
+	// Name of the probe: lower-case words joined by hyphens.
+	Name string `with:"name,required"`
+
+	// URL that is requested, http or https. It may hold references to env, run
+	// and plan.
+	URL Template `with:"url,required"`
+
+	// Every is the time between two requests.
+	Every time.Duration `with:"every" default:"1s" min:"10ms"`
+
+	// Timeout is the time after which a request counts as failed.
+	Timeout time.Duration `with:"timeout" default:"2s" min:"1ms"`
+
+	plan *Plan
+}
+
+// A Template is a text as it stands in the file, its references unresolved.
+type Template string
+
+// OnFailure says what follows when a phase fails.
+type OnFailure string
+
+// The policies of a phase.
+const (
+	Halt     OnFailure = "halt"     // stop, and leave the run resumable
+	Rollback OnFailure = "rollback" // take back every phase that started
+)
+
+// Words returns the values that a plan may write.
+func (OnFailure) Words() []string { return []string{string(Halt), string(Rollback)} }
+
+// A Phase is a part of the plan that fails or succeeds as a whole.
+type Phase struct {
+	place
+
+	// Name of the phase: lower-case words joined by hyphens.
+	Name string `with:"name,required"`
+
+	// Summary is one line for people: what the phase does.
+	Summary string `with:"summary"`
+
+	// Downtime is the longest outage that the probes may see during the phase.
+	// Without it no budget is declared.
+	Downtime time.Duration `with:"downtime" min:"1ms"`
+
+	// OnFailure is what follows a failed step: halt stops and leaves the run
+	// resumable, rollback takes back every phase that started.
+	OnFailure OnFailure `with:"on_failure" default:"halt"`
+
+	// KeepGoing runs the other steps when one has failed, and reports all
+	// failures together. It is for phases of checks.
+	KeepGoing bool `with:"keep_going"`
+
+	// Irreversible is the reason why the phase has no rollback.
+	Irreversible string `with:"irreversible"`
+
+	// Gates must be open before the steps start. They only look.
+	Gates []Step `with:"gates"`
+
+	// Steps do the phase's work, in their order.
+	Steps []Step `with:"steps"`
+
+	// Rollback takes the phase back, in its order.
+	Rollback []Step `with:"rollback"`
+}
+
+// A Step is one task with its configuration. Gates and rollback hooks are steps
+// too.
+type Step struct {
+	place
+
+	// ID of the step, unique in the plan: lower-case words joined by hyphens.
+	ID string `with:"id,required"`
+
+	// Task that the step carries out, by name.
+	Task task.Spec `with:"task,required"`
+
+	// Summary is one line for people: what the step does.
+	Summary string `with:"summary"`
+
+	// With is the task's configuration.
+	With Config `with:"with"`
+
+	// Timeout is the time after which one attempt is ended.
+	Timeout time.Duration `with:"timeout" min:"1ms"`
+
+	// Retry has the step tried again after a failure.
+	Retry Retry `with:"retry"`
+
+	plan  *Plan
+	needs []string
+}
+
+// Config is the configuration of a step as it stands in the file. The keys that
+// it may have are those of the step's task; [Step.Instance] decodes it.
+type Config struct {
+	node *yaml.Node
+	via  []*yaml.Node // the aliases that led to it
+}
+
+// Retry says how often and when a step is tried again.
+type Retry struct {
+	place
+
+	// Times that the step is tried again after its first failure, 1 to 10.
+	Times int `with:"times,required" min:"1" max:"10"`
+
+	// Wait before the next attempt.
+	Wait time.Duration `with:"wait" default:"1s"`
+}
+
+// Step returns the step of that id and its phase, or false if the plan has none.
+func (p *Plan) Step(id string) (*Step, *Phase, bool) {
+	entry, ok := p.scope.steps[id]
+	if !ok {
+		return nil, nil, false
+	}
+	return entry.step, &p.Phases[entry.phase], true
+}
+
+// Files returns the paths of the files that the steps read, sorted, each once.
+// They belong to the digest.
+func (p *Plan) Files() []string { return append([]string(nil), p.files...) }
+
+// Needs returns the ids of the steps whose receipts the step refers to, each
+// once, in the order of their first use.
+func (s Step) Needs() []string { return append([]string(nil), s.needs...) }

@@ -1,0 +1,33 @@
+package plan
+
+import (
+	"net/url"
+	"reflect"
+
+	"gopkg.in/yaml.v3"
+)
+
+// target returns the probe's URL with its references resolved, or "" if it is
+// not known yet or is wrong.
+func (d *decoder) target(p Probe) string {
+	key, n := p.find("url")
+	if n == nil {
+		return ""
+	}
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	d.partial = false
+	var text string
+	c := site{what: "a probe", key: key}
+	if !d.value(n, reflect.ValueOf(&text).Elem(), c) || d.partial {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		d.at(n, "wrong-value", "%s: %s is not a URL that can be requested", c.name(), quote(text)).
+			hint("write one such as https://api.example.com/health")
+		return ""
+	}
+	return text
+}

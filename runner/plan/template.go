@@ -1,0 +1,111 @@
+package plan
+
+import "strings"
+
+// A reference is one ${{ ... }} in a value.
+type reference struct {
+	root  string // "env", "steps", "run" or "plan"
+	name  string // of the variable, or the step's id, or "id", or "digest"
+	field string // of the step's receipt
+
+	offset, width   int // of the whole, in the value: bytes, characters
+	nameAt, fieldAt int // bytes
+}
+
+func (r reference) String() string {
+	s := r.root + "." + r.name
+	if r.field != "" {
+		s += "." + r.field
+	}
+	return s
+}
+
+// A segment of a value is either plain text or a reference.
+type segment struct {
+	text string
+	ref  *reference
+}
+
+// A slip is a mistake in the writing of a reference.
+type slip struct {
+	offset, width int
+	message, hint string
+}
+
+const (
+	opening = "${{"
+	closing = "}}"
+	escape  = "$" + opening
+)
+
+// segments cuts a value into its texts and references. What cannot be read as a
+// reference is among the slips, and not in the segments.
+func segments(value string) (parts []segment, slips []slip) {
+	text := func(s string) {
+		if s == "" {
+			return
+		}
+		if last := len(parts) - 1; last >= 0 && parts[last].ref == nil {
+			parts[last].text += s
+			return
+		}
+		parts = append(parts, segment{text: s})
+	}
+	for at := 0; ; {
+		open := strings.Index(value[at:], opening)
+		if open < 0 {
+			text(value[at:])
+			return parts, slips
+		}
+		open += at
+		if open > at && value[open-1] == '$' {
+			text(value[at:open-1] + opening)
+			at = open + len(opening)
+			continue
+		}
+		text(value[at:open])
+		end := strings.Index(value[open:], closing)
+		if end < 0 {
+			return parts, append(slips, slip{open, len(opening), "the reference is not closed", "close it with }}, or write $${{ for the characters themselves"})
+		}
+		at = open + end + len(closing)
+		ref, wrong := parseReference(value[open:at], open)
+		if wrong != nil {
+			slips = append(slips, *wrong)
+			continue
+		}
+		parts = append(parts, segment{ref: ref})
+	}
+}
+
+// parseReference reads one reference, delimiters included, that stands at offset
+// in its value.
+func parseReference(whole string, offset int) (*reference, *slip) {
+	inner := whole[len(opening) : len(whole)-len(closing)]
+	path := strings.TrimSpace(inner)
+	start := offset + len(opening) + strings.Index(inner, path)
+	names := strings.Split(path, ".")
+	ref := &reference{root: names[0], offset: offset, width: runes(whole)}
+	wrong := func(message, hint string) (*reference, *slip) {
+		return nil, &slip{start, max(1, runes(path)), message, hint}
+	}
+	forms := map[string]string{"env": "env.NAME", "steps": "steps.ID.FIELD", "run": "run.id", "plan": "plan.digest"}
+	want, known := forms[ref.root]
+	switch {
+	case path == "":
+		return wrong("the reference is empty", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
+	case strings.ContainsAny(path, " \t\n()=<>+*/&|!?'\"[]"):
+		return wrong("a reference is a name, not an expression", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
+	case !known:
+		return wrong("there is nothing called "+quote(ref.root)+" to refer to", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
+	case len(names) != strings.Count(want, ".")+1 || names[len(names)-1] == "" || names[1] == "":
+		return wrong("a reference to "+ref.root+" is written "+want, "")
+	case ref.root == "run" && path != "run.id" || ref.root == "plan" && path != "plan.digest":
+		return wrong(quote(path)+" does not exist", "write "+want)
+	}
+	ref.name, ref.nameAt = names[1], start+len(ref.root)+1
+	if ref.root == "steps" {
+		ref.field, ref.fieldAt = names[2], ref.nameAt+len(ref.name)+1
+	}
+	return ref, nil
+}
