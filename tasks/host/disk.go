@@ -18,7 +18,7 @@ import (
 // be if it is not there yet. It creates nothing. What is free is what this
 // account may still use, without the part that is kept for root.
 type Disk struct {
-	Path task.Path  `with:"path,required"` // a file or directory on the disk in question
+	Path string     `with:"path,required"` // a file or directory on the disk in question
 	Min  task.Bytes `with:"min,required"`  // how much must be free, such as 5GB
 }
 
@@ -48,7 +48,7 @@ func (d *Disk) Run(ctx context.Context, _ *task.Env) (Space, error) {
 	if ctx.Err() != nil {
 		return Space{}, context.Cause(ctx)
 	}
-	path, err := existing(string(d.Path))
+	path, err := existing(d.Path)
 	if err != nil {
 		return Space{}, fmt.Errorf("look for space at %s: %w", d.Path, err)
 	}

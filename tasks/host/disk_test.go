@@ -20,7 +20,7 @@ func TestDiskKeepsTheContract(t *testing.T) {
 		Spec: task.Look("host/disk", &host.Disk{}),
 		Configure: func(config any) {
 			c := config.(*host.Disk)
-			c.Path, c.Min = task.Path(t.TempDir()), 1
+			c.Path, c.Min = t.TempDir(), 1
 		},
 	})
 }
@@ -29,7 +29,7 @@ func TestAPlaceThatIsNotThereYetIsJudgedByItsParentAndNotMade(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	place := filepath.Join(dir, "backups", "today")
-	disk := &host.Disk{Path: task.Path(place), Min: 1}
+	disk := &host.Disk{Path: place, Min: 1}
 	space, err := disk.Run(t.Context(), tasktest.Env(t))
 	if err != nil || space.Path != dir || space.FreeBytes <= 0 || space.FreeBytes > space.TotalBytes {
 		t.Errorf("space %+v, error %v", space, err)
@@ -41,7 +41,7 @@ func TestAPlaceThatIsNotThereYetIsJudgedByItsParentAndNotMade(t *testing.T) {
 
 func TestTooLittleSpaceIsRefusedWithBothFigures(t *testing.T) {
 	t.Parallel()
-	disk := &host.Disk{Path: task.Path(t.TempDir()), Min: math.MaxInt64}
+	disk := &host.Disk{Path: t.TempDir(), Min: math.MaxInt64}
 	if err := disk.Check(t.Context(), tasktest.Env(t)); err == nil {
 		t.Error("check: accepted")
 	}
@@ -60,7 +60,7 @@ func TestAPlaceBelowAFileIsNoPlace(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	disk := &host.Disk{Path: task.Path(filepath.Join(file, "backups")), Min: 1}
+	disk := &host.Disk{Path: filepath.Join(file, "backups"), Min: 1}
 	if _, err := disk.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("error %v", err)
 	}

@@ -28,8 +28,8 @@ type page struct {
 	client *fetch.Client
 }
 
-func newPage(url string, expect map[string]string, caFile task.Path) (page, error) {
-	client, err := fetch.New(string(caFile))
+func newPage(url string, expect map[string]string, caFile string) (page, error) {
+	client, err := fetch.New(caFile)
 	if expect == nil {
 		expect = healthy()
 	}

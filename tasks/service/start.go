@@ -19,7 +19,7 @@ type Start struct {
 	URL     string            `with:"url,required"`     // the health page, http or https
 	Expect  map[string]string `with:"expect"`           // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
 	Timeout time.Duration     `with:"timeout"`          // how long it may take to become healthy; default 5m
-	CAFile  task.Path         `with:"ca_file"`          // PEM file of authorities to trust beside the system's
+	CAFile  string            `with:"ca_file"`          // PEM file of authorities to trust beside the system's
 }
 
 // Started tells how long the service took to be healthy.

@@ -23,7 +23,7 @@ type Check struct {
 	MaxLatency   time.Duration            `with:"max_latency"`   // the longest it may take, connecting included; default no limit but timeout
 	Timeout      time.Duration            `with:"timeout"`       // when to stop waiting for the answer; default 10s
 	Headers      map[string]redact.Secret `with:"headers"`       // request headers by name, such as X-API-Key
-	CAFile       task.Path                `with:"ca_file"`       // PEM file of authorities to trust beside the system's
+	CAFile       string                   `with:"ca_file"`       // PEM file of authorities to trust beside the system's
 }
 
 // Page is what the page answered.
@@ -51,13 +51,13 @@ func (c *Check) Validate() error {
 // Check holds that the request can be made. The page may be down until an
 // earlier step has started its server.
 func (c *Check) Check(context.Context, *task.Env) error {
-	_, err := fetch.New(string(c.CAFile))
+	_, err := fetch.New(c.CAFile)
 	return err
 }
 
 // Run asks for the page and judges the answer.
 func (c *Check) Run(ctx context.Context, _ *task.Env) (Page, error) {
-	client, err := fetch.New(string(c.CAFile))
+	client, err := fetch.New(c.CAFile)
 	if err != nil {
 		return Page{}, err
 	}

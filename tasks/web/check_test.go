@@ -136,11 +136,11 @@ func TestAnAuthorityFileIsUsed(t *testing.T) {
 	if _, err := check.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(task.HintOf(err), "ca_file") {
 		t.Errorf("without it: %v", err)
 	}
-	check.CAFile = task.Path(file)
+	check.CAFile = file
 	if _, err := check.Run(t.Context(), tasktest.Env(t)); err != nil {
 		t.Errorf("with it: %v", err)
 	}
-	check.CAFile = task.Path(file + ".absent")
+	check.CAFile = file + ".absent"
 	if err := check.Check(t.Context(), tasktest.Env(t)); err == nil {
 		t.Error("a missing file was accepted")
 	}
