@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
@@ -53,12 +54,11 @@ func check(
 			checked.Err = fmt.Errorf("panic: %v", panicked)
 		}
 	}()
-	instance, err := step.Instance(values)
-	var missing *plan.MissingReceiptError
-	if errors.As(err, &missing) {
-		checked.Unknown = "needs what step " + missing.Step + " returns"
+	if needs := step.Needs(); len(needs) > 0 {
+		checked.Unknown = "needs what step " + strings.Join(needs, ", ") + " returns"
 		return checked
 	}
+	instance, err := step.Instance(values)
 	if err != nil {
 		checked.Err = err
 		return checked
