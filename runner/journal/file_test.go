@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const testRun = "20260102-030405-abcdef"
@@ -205,9 +206,23 @@ func TestFullDiskStopsTheJournal(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds that any bytes are read without a panic, and that what is
+func TestEventIsValidTextWhateverAReceiptHolds(t *testing.T) {
+	var links chain
+	line, err := links.seal(&Event{Type: StepSaved, Run: testRun, Receipt: []byte("{\"name\":\"\xff\xfe\"}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !utf8.Valid(line) {
+		t.Errorf("%q is not UTF-8", line)
+	}
+	if _, err := Verify(testRun, [][]byte{line}); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzJournal holds that any bytes are read without a panic, and that what is
 // read is a prefix that can be written on.
-func FuzzDecode(f *testing.F) {
+func FuzzJournal(f *testing.F) {
 	dir := NewDir(f.TempDir())
 	w, err := dir.Create(f.Context(), testRun)
 	if err != nil {
@@ -221,17 +236,17 @@ func FuzzDecode(f *testing.F) {
 	f.Add(content[:len(content)/2])
 	f.Add([]byte("{}\n{}\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		events, whole, _, err := decode(testRun, content)
+		lines, whole := split(content)
 		if whole > len(content) {
 			t.Fatalf("%d whole bytes of %d", whole, len(content))
 		}
+		events, err := Verify(testRun, lines)
+		Fold(events)
 		if err != nil {
 			return
 		}
-		again, _, _, err := decode(testRun, content[:whole])
-		if err != nil || len(again) != len(events) {
-			t.Fatalf("the whole part reads as %d events, %v; the content as %d", len(again), err, len(events))
+		if again, _ := split(content[:whole]); len(again) != len(lines) || len(events) != len(lines) {
+			t.Fatalf("%d events in %d lines; the whole part alone has %d", len(events), len(lines), len(again))
 		}
-		Fold(events)
 	})
 }

@@ -2,12 +2,7 @@ package journal
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"time"
 )
 
 // A Store keeps the journals of many runs.
@@ -20,8 +15,13 @@ type Store interface {
 	// is no such run.
 	Open(ctx context.Context, run string) (Writer, []Event, error)
 
-	// Read returns the events of a run, whoever holds it.
+	// Read returns the events of a run, whoever holds it. Beside a
+	// *DamagedError are the events before the one that does not fit.
 	Read(ctx context.Context, run string) ([]Event, error)
+
+	// Lines returns what [Verify] reads: the bytes of the run's whole events as
+	// they were written, fitting or not.
+	Lines(ctx context.Context, run string) ([][]byte, error)
 
 	// Runs returns the names of all runs, oldest first.
 	Runs(ctx context.Context) ([]string, error)
@@ -40,6 +40,11 @@ type Writer interface {
 	// when they are on disk. After an error nothing more may be appended.
 	Append(ctx context.Context, events ...Event) ([]Event, error)
 
+	// Lost is closed when another process has taken the run or the target over,
+	// which a lock that lives on a connection allows after that broke: whatever
+	// is being done for the run is to stop. It is nil where that cannot be.
+	Lost() <-chan struct{}
+
 	// Close lets go of the run.
 	Close() error
 }
@@ -47,60 +52,9 @@ type Writer interface {
 // ErrHeld means that another process holds the run or the target.
 var ErrHeld = errors.New("held by another process")
 
+// ErrTakenOver means that another process took over what this one held, after
+// this one's connection had broken. Nothing more may be done for the run.
+var ErrTakenOver = errors.New("taken over by another process")
+
 // ErrNotFound means that there is no such run.
 var ErrNotFound = errors.New("no such run")
-
-// A DamagedError says where a journal stopped making sense.
-type DamagedError struct {
-	Run  string
-	Line int // 1, 2, ...
-	Err  error
-}
-
-func (e *DamagedError) Error() string {
-	return fmt.Sprintf("journal of run %s is damaged at event %d: %v", e.Run, e.Line, e.Err)
-}
-
-func (e *DamagedError) Unwrap() error { return e.Err }
-
-// chain numbers events and ties each to the bytes of the one before.
-type chain struct {
-	seq  int64
-	prev string
-}
-
-// seal completes an event and returns the line that stands for it.
-func (c *chain) seal(e *Event) ([]byte, error) {
-	e.Seq, e.Prev = c.seq+1, c.prev
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Time = e.Time.UTC()
-	line, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("encode event %d: %w", e.Seq, err)
-	}
-	c.advance(line)
-	return line, nil
-}
-
-// verify reads a line that must be the next one of the chain.
-func (c *chain) verify(line []byte) (Event, error) {
-	var e Event
-	if err := json.Unmarshal(line, &e); err != nil {
-		return e, err
-	}
-	if e.Seq != c.seq+1 {
-		return e, fmt.Errorf("it is numbered %d, not %d", e.Seq, c.seq+1)
-	}
-	if e.Prev != c.prev {
-		return e, errors.New("it does not follow the event before: one of the two was altered")
-	}
-	c.advance(line)
-	return e, nil
-}
-
-func (c *chain) advance(line []byte) {
-	sum := sha256.Sum256(line)
-	c.seq, c.prev = c.seq+1, hex.EncodeToString(sum[:])
-}

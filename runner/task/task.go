@@ -118,11 +118,19 @@ type HintError struct {
 func (e *HintError) Error() string { return e.Err.Error() }
 func (e *HintError) Unwrap() error { return e.Err }
 
-// HintOf returns the outermost hint in err's chain, or "".
+// Advice returns the hint.
+func (e *HintError) Advice() string { return e.Hint }
+
+// HintOf returns the outermost hint in err's chain, or "". A package that does
+// not know this one gives hints by errors with a method Advice.
 func HintOf(err error) string {
-	var h *HintError
-	if errors.As(err, &h) {
-		return h.Hint
+	if h, ok := errors.AsType[adviser](err); ok {
+		return h.Advice()
 	}
 	return ""
+}
+
+type adviser interface {
+	error
+	Advice() string
 }
