@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/fetch"
-	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // lookTimeout is how long one look at a page may take. A page that needs longer
