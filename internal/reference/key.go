@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"go/ast"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -20,9 +22,10 @@ type key struct {
 	name     string
 	typ      reflect.Type
 	required bool
-	value    string // the default, "" for none
-	doc      string
-	keys     []key // of the struct that it holds, in a list or a map or alone
+	value    string // the default as a plan would write it, "" for none
+	min, max string // bounds of a number or a duration, "" for none
+	doc      string // one line
+	keys     []key  // of the struct that it holds, in a list or a map or alone
 }
 
 // shape tells how a struct's fields are named: by task.Fields for a
@@ -30,37 +33,46 @@ type key struct {
 type shape func(reflect.Type) []task.Field
 
 // keys returns the keys of the struct value v with what their comments say. expr
-// is where the type is used, needed for a struct without a name.
+// is where the type is used, needed for a struct without a name. Its error names
+// every field that has no comment.
 func (s *source) keys(v reflect.Value, expr ast.Expr, fields shape) ([]key, error) {
 	declared, err := s.structOf(v.Type(), expr)
 	if err != nil {
 		return nil, err
 	}
 	var keys []key
+	var failures []error
 	for _, field := range fields(v.Type()) {
 		written, doc := fieldOf(declared, field.Name)
 		if written == nil || doc == "" {
-			return nil, fmt.Errorf("%s.%s has no comment", v.Type(), field.Name)
+			failures = append(failures, fmt.Errorf("%s.%s has no comment", v.Type(), field.Name))
+			continue
 		}
-		k := key{name: field.Key, typ: field.Type, required: field.Required, doc: doc, value: plain(v.Field(field.Index))}
+		tag := v.Type().Field(field.Index).Tag
+		k := key{
+			name: field.Key, typ: field.Type, required: field.Required, doc: doc,
+			value: plain(v.Field(field.Index)), min: tag.Get("min"), max: tag.Get("max"),
+		}
+		if value, ok := tag.Lookup("default"); ok {
+			k.value = value
+		}
 		if held, ok := holds(field.Type); ok {
 			inner := reflect.Zero(held)
 			if held == field.Type {
 				inner, k.value = v.Field(field.Index), ""
 			}
-			if k.keys, err = s.keys(inner, written.Type, fields); err != nil {
-				return nil, err
-			}
+			k.keys, err = s.keys(inner, written.Type, fields)
+			failures = append(failures, err)
 		}
 		keys = append(keys, k)
 	}
-	return keys, nil
+	return keys, errors.Join(failures...)
 }
 
 // holds returns the struct that a value of type t holds, alone, in a list or in
 // a map, if it holds one that a plan writes key by key.
 func holds(t reflect.Type) (reflect.Type, bool) {
-	for !isText(t) {
+	for !isText(t) && t != reflect.TypeFor[task.Spec]() && t != reflect.TypeFor[plan.Config]() {
 		switch t.Kind() {
 		case reflect.Struct:
 			return t, true
@@ -79,8 +91,31 @@ func isText(t reflect.Type) bool {
 		t == reflect.TypeFor[time.Time]()
 }
 
-// typeName is the type of a key in a user's words.
+// words returns the texts that a value of type t may be, nil for any.
+func words(t reflect.Type) []string {
+	if enum, ok := reflect.Zero(t).Interface().(interface{ Words() []string }); ok {
+		return enum.Words()
+	}
+	return nil
+}
+
+// describe is the type of a key in a user's words, with its bounds.
+func (k key) describe() string {
+	name := typeName(k.typ)
+	if k.min != "" {
+		name += ", at least " + k.min
+	}
+	if k.max != "" {
+		name += ", at most " + k.max
+	}
+	return name
+}
+
+// typeName is the type of a value in a user's words.
 func typeName(t reflect.Type) string {
+	if allowed := words(t); allowed != nil {
+		return strings.Join(allowed, ", ")
+	}
 	switch t {
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
@@ -103,7 +138,7 @@ func typeName(t reflect.Type) string {
 		return "text"
 	case reflect.Bool:
 		return "true or false"
-	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Uint64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Uint64:
 		return "whole number"
 	case reflect.Float64:
 		return "number"

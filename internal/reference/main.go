@@ -51,11 +51,16 @@ type file struct {
 
 // generate returns the files for a set of tasks. root is where the sources are.
 func generate(root string, set task.Set) ([]file, error) {
-	entries, err := newSource(root).entries(set)
+	source := newSource(root)
+	entries, err := source.entries(set)
 	if err != nil {
 		return nil, err
 	}
-	return []file{{"docs/tasks.md", []byte(markdown(entries))}}, nil
+	schema, err := source.planSchema(entries)
+	if err != nil {
+		return nil, err
+	}
+	return []file{{"docs/tasks.md", []byte(markdown(entries))}, {"plans/plan.schema.json", schema}}, nil
 }
 
 // stale returns an error that names each file whose content on disk differs.

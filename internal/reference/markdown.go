@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -35,25 +36,22 @@ type entry struct {
 	receipt []key
 }
 
-// entries reads what the sources say of every task.
+// entries reads what the sources say of every task. Its error names everything
+// that they do not say.
 func (s *source) entries(set task.Set) ([]entry, error) {
 	var entries []entry
+	var failures []error
 	for _, spec := range set.All() {
-		e := entry{spec: spec}
-		var err error
-		if e.doc, err = s.doc(spec.Config); err != nil {
-			return nil, fmt.Errorf("task %s: %w", spec.Name, err)
-		}
+		doc, docErr := s.doc(spec.Config)
 		prototype := reflect.ValueOf(spec.New().Config()).Elem()
-		if e.config, err = s.keys(prototype, nil, task.Fields); err != nil {
-			return nil, fmt.Errorf("task %s: %w", spec.Name, err)
+		config, configErr := s.keys(prototype, nil, task.Fields)
+		receipt, receiptErr := s.keys(reflect.Zero(spec.Receipt), nil, task.ReceiptFields)
+		if err := errors.Join(docErr, configErr, receiptErr); err != nil {
+			failures = append(failures, fmt.Errorf("task %s: %w", spec.Name, err))
 		}
-		if e.receipt, err = s.keys(reflect.Zero(spec.Receipt), nil, task.ReceiptFields); err != nil {
-			return nil, fmt.Errorf("receipt of task %s: %w", spec.Name, err)
-		}
-		entries = append(entries, e)
+		entries = append(entries, entry{spec, doc, config, receipt})
 	}
-	return entries, nil
+	return entries, errors.Join(failures...)
 }
 
 // markdown is the page docs/tasks.md.
@@ -86,7 +84,7 @@ func configRows(prefix string, keys []key, rows [][]string) [][]string {
 		} else if value != "" {
 			value = "`" + value + "`"
 		}
-		rows = append(rows, []string{"`" + prefix + k.name + "`", typeName(k.typ), value, k.doc})
+		rows = append(rows, []string{"`" + prefix + k.name + "`", k.describe(), value, k.doc})
 		rows = configRows(prefix+k.name+below(k.typ), k.keys, rows)
 	}
 	return rows

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/medlogistics/phasegate/docs"
+	"github.com/medlogistics/phasegate/internal/reference/testdata/silent"
 	"github.com/medlogistics/phasegate/internal/reference/testdata/toy"
+	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks"
 )
 
@@ -46,6 +49,38 @@ func TestEveryTypeOfKeyIsDescribed(t *testing.T) {
 		if line := differs(want, file.content); line > 0 {
 			t.Errorf("%s differs from line %d on (-update rewrites it):\n%s", golden, line, file.content)
 		}
+	}
+}
+
+func TestEverythingThatHasNoCommentIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := generate(root, task.NewSet(task.Of("shed/mute", &silent.Mute{})))
+	if err == nil {
+		t.Fatal("a task without comments passed")
+	}
+	for _, want := range []string{
+		"task shed/mute", "silent.Mute has no comment", "silent.Mute.Key has no comment", ".Inner has no comment",
+		"silent.Nothing.Count has no comment",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+}
+
+func TestProgramCanExplainEveryTask(t *testing.T) {
+	t.Parallel()
+	for _, spec := range tasks.All().All() {
+		section, ok := docs.Task(spec.Name)
+		if !ok || !strings.HasPrefix(section, "## "+spec.Name+"\n\nKind: ") || strings.Count(section, "\n## ") > 0 {
+			t.Errorf("docs.Task(%q) = %q, %t", spec.Name, section, ok)
+		}
+	}
+	if section, ok := docs.Task("shed/unknown"); ok {
+		t.Errorf("a task that is not there is explained: %q", section)
+	}
+	if !strings.HasPrefix(docs.Tasks(), "# The tasks\n") {
+		t.Error("docs.Tasks is not the page")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -65,8 +66,13 @@ func (s *source) doc(t reflect.Type) (string, error) {
 	}
 	var p comment.Parser
 	printer := comment.Printer{HeadingLevel: 3, HeadingID: func(*comment.Heading) string { return "" }}
-	return strings.TrimSpace(string(printer.Markdown(p.Parse(text)))), nil
+	markdown := strings.TrimSpace(string(printer.Markdown(p.Parse(text))))
+	return escaped.ReplaceAllString(markdown, "${1}_${2}"), nil
 }
+
+// escaped is an underscore inside a word, which Markdown leaves alone without a
+// backslash too.
+var escaped = regexp.MustCompile(`(\w)\\_(\w)`)
 
 // structOf returns the declaration of a struct type, named or not. expr is what
 // stands in the source where the type is used.
@@ -139,10 +145,21 @@ func fieldOf(declared *ast.StructType, name string) (*ast.Field, string) {
 	for _, field := range declared.Fields.List {
 		for _, ident := range field.Names {
 			if ident.Name == name {
-				text := strings.TrimSpace(field.Doc.Text() + field.Comment.Text())
-				return field, strings.Join(strings.Fields(text), " ")
+				return field, meaning(name, field.Doc.Text()+field.Comment.Text())
 			}
 		}
 	}
 	return nil, ""
+}
+
+// meaning is a field's comment on one line. "Every is the time between" loses
+// the Go name, which is not the key's.
+func meaning(name, text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	for _, verb := range []string{" is ", " are "} {
+		if rest, ok := strings.CutPrefix(text, name+verb); ok && rest != "" {
+			return strings.ToUpper(rest[:1]) + rest[1:]
+		}
+	}
+	return text
 }

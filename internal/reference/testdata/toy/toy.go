@@ -17,19 +17,20 @@ import (
 //
 //	phasegate run shed.yaml
 type Paint struct {
-	Key     redact.Secret     `with:"key,required"` // opens the shed
-	Colour  string            `with:"colour"`       // name of the colour | any will do
-	Coats   int               `with:"coats"`        // how many coats, at least 1
-	Thick   float64           `with:"thick"`        // millimetres of a coat
-	Inside  bool              `with:"inside"`       // the inside too
-	Drying  time.Duration     `with:"drying"`       // between two coats
-	Least   task.Bytes        `with:"least"`        // room that is left on the disk
-	Share   task.Percent      `with:"share"`        // of the day that is spent on it
-	Plan    task.Path         `with:"plan"`         // drawing of the shed
-	Place   Place             `with:"place"`        // where the shed is
-	Walls   []string          `with:"walls"`        // by name
-	Labels  map[string]string `with:"labels"`       // written on the door
-	Doors   []Door            `with:"doors"`        // each with its own colour
+	Key     redact.Secret     `with:"key,required"`          // opens the shed
+	Colour  string            `with:"colour"`                // name of the colour | any will do
+	Coats   int               `with:"coats" min:"1" max:"9"` // how many coats
+	Finish  Finish            `with:"finish" default:"matt"` // how it shines
+	Thick   float64           `with:"thick"`                 // millimetres of a coat
+	Inside  bool              `with:"inside"`                // the inside too
+	Drying  time.Duration     `with:"drying"`                // between two coats
+	Least   task.Bytes        `with:"least"`                 // room that is left on the disk
+	Share   task.Percent      `with:"share"`                 // of the day that is spent on it
+	Plan    task.Path         `with:"plan"`                  // drawing of the shed
+	Place   Place             `with:"place"`                 // where the shed is
+	Walls   []string          `with:"walls"`                 // by name
+	Labels  map[string]string `with:"labels"`                // written on the door
+	Doors   []Door            `with:"doors"`                 // each with its own colour
 	Windows map[string]struct {
 		Panes int64 `with:"panes"` // of glass
 	} `with:"windows"` // by name
@@ -39,6 +40,12 @@ type Paint struct {
 		Width int `with:"width"` // millimetres
 	} `with:"trim"`
 }
+
+// Finish is how a paint shines.
+type Finish string
+
+// Words returns what there is.
+func (Finish) Words() []string { return []string{"matt", "gloss"} }
 
 // A Door is a way in.
 type Door struct {
