@@ -9,7 +9,7 @@ type cause func(r *report, s *scan, message string, line int) bool
 // causes are tried in this order.
 func causes() []cause {
 	return []cause{
-		causeTab, causeUnclosedQuote, causeLongQuote, causeReference, causeBracket, causeAlias, causeStart, causeColon,
+		causeTab, causeLongQuote, causeUnclosedQuote, causeReference, causeBracket, causeAlias, causeStart, causeColon,
 		causeWords,
 	}
 }
@@ -33,10 +33,10 @@ func causeUnclosedQuote(r *report, s *scan, message string, _ int) bool {
 // causeLongQuote finds the quote that was meant to end on its line, ran on to
 // the next one in the file, and left the rest of that line in the open.
 func causeLongQuote(r *report, s *scan, _ string, line int) bool {
-	if s.long < 0 || s.longEnd != line {
+	if s.long < 0 || s.longEnd != line && !s.broken {
 		return false
 	}
-	r.add(r.src.position(s.long), "syntax", "this quote runs on to line %d", line).hint("close it on its own line")
+	r.add(r.src.position(s.long), "syntax", "this quote runs on to line %d", s.longEnd).hint("close it on its own line")
 	return true
 }
 
@@ -137,6 +137,12 @@ func causeWords(r *report, s *scan, message string, line int) bool {
 	case "did not find expected '-' indicator":
 		r.add(p, "syntax", "a list goes on here, but the line does not start with -").hint("start it with - or change its indentation")
 	case "block sequence entries are not allowed in this context":
+		for _, at := range s.starts {
+			if r.src.text[at] == '-' {
+				p = r.src.position(at)
+				break
+			}
+		}
 		r.add(p, "syntax", "a list cannot start on the line of its key").hint("start it on the next line")
 	case "found unknown escape character":
 		if i := strings.IndexByte(r.src.shown(line), '\\'); i >= 0 {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -52,6 +53,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, c site) bool {
 	if isNull(n) {
 		return d.noValue(n, c)
 	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		d.hide(c.key)
+		return false // reported by the survey
+	}
 	if n.Kind == yaml.ScalarNode && shape.class != classTemplate && strings.Contains(n.Value, "${{") {
 		return d.referring(n, v, shape, c)
 	}
@@ -61,7 +66,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, c site) bool {
 	case classVariables:
 		return d.variables(n, v, c)
 	case classStruct:
-		return d.structure(n, v, shape, c)
+		return d.structure(n, v, shape, site{what: cmp.Or(noun(v.Type()), c.name()), key: c.key})
 	case classList:
 		return d.list(n, v, c)
 	case classMap:
@@ -75,7 +80,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, c site) bool {
 
 func (d *decoder) noValue(n *yaml.Node, c site) bool {
 	if c.key == nil {
-		d.at(n, "no-value", "an item of %s is empty", c.what)
+		d.at(n, "no-value", "%s is empty", c.what)
 		return false
 	}
 	f := d.at(c.key, "no-value", "%s has no value", quote(c.key.Value)).hint("write one, or remove the key")
@@ -98,12 +103,12 @@ func (d *decoder) wrong(n *yaml.Node, c site, want class) bool {
 	return false
 }
 
-// name is the key at hand in quotes, or what the item belongs to.
+// name is the key at hand in quotes, or what the item is.
 func (c site) name() string {
 	if c.key != nil {
 		return quote(c.key.Value)
 	}
-	return "an item of " + c.what
+	return c.what
 }
 
 func (d *decoder) list(n *yaml.Node, v reflect.Value, c site) bool {
@@ -119,11 +124,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, c site) bool {
 	ok := true
 	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		what := c.what
-		if c.key != nil {
-			what = quote(c.key.Value)
-		}
-		ok = d.value(item, list.Index(i), site{what: what}) && ok
+		ok = d.value(item, list.Index(i), site{what: "an item of " + c.name()}) && ok
 	}
 	v.Set(list)
 	return ok

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 	"gopkg.in/yaml.v3"
 
+	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -21,7 +22,8 @@ const maxFindings = 1000
 // the end.
 type finding struct {
 	Diagnostic
-	node *yaml.Node // whose token gives the width, if Width is 0
+	node   *yaml.Node // whose token gives the width, if Width is 0
+	masked *yaml.Node // whose token must not be shown
 }
 
 // report collects the findings about one file.
@@ -134,6 +136,9 @@ func (r *report) close() Diagnostics {
 		}
 		f.Width = max(1, f.Width)
 		f.Line = r.src.shown(f.Pos.Line)
+		if f.masked != nil && f.masked.Line == f.Pos.Line {
+			f.mask(r.src.width(f.masked))
+		}
 		ds = append(ds, f.Diagnostic)
 	}
 	if r.dropped > 0 {
@@ -143,6 +148,17 @@ func (r *report) close() Diagnostics {
 		})
 	}
 	return ds
+}
+
+// mask takes the masked token, of that width, out of the line.
+func (f *finding) mask(width int) {
+	line := []rune(f.Line)
+	start := min(f.masked.Column-1, len(line))
+	end := min(start+width, len(line))
+	f.Line = string(line[:start]) + redact.Mask + string(line[end:])
+	if f.node == f.masked {
+		f.Width = len(redact.Mask)
+	}
 }
 
 // quote returns a text of the plan in quotes, cut to a length that a line can

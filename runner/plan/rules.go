@@ -121,7 +121,7 @@ func checkDuplicates(c *checker) {
 			return
 		}
 		if before, ok := first[name]; ok {
-			c.at(p.at(key), "duplicate-name", "the %s %s is taken", what, quote(name)).
+			c.at(p.at(key), "duplicate-name", "the %s %s is used a second time", what, quote(name)).
 				relate(positionOf(before.at(key)), "first used here")
 			return
 		}
@@ -192,13 +192,13 @@ func (c *checker) promise(phase Phase) {
 
 func checkVariables(c *checker) {
 	for _, v := range c.plan.Env {
-		fixed, _ := v.find("default")
+		fixed, value := v.find("default")
 		if fixed == nil {
-			fixed, _ = v.find("equals")
+			fixed, value = v.find("equals")
 		}
 		switch {
 		case v.Secret && fixed != nil:
-			c.at(fixed, "literal-secret", "the secret %s has its value in the plan", v.Name).hint("remove %s", fixed.Value)
+			c.at(fixed, "literal-secret", "the secret %s has its value in the plan", v.Name).hint("remove %s", fixed.Value).masked = value
 		case v.Default != nil && v.Equals != nil:
 			c.at(fixed, "variable", "%s must have one value, so it needs no default", v.Name).hint("remove default, or equals")
 		}

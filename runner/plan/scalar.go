@@ -150,6 +150,6 @@ func (d *decoder) task(n *yaml.Node, v reflect.Value) bool {
 
 func (d *decoder) literalSecret(n *yaml.Node, c site) bool {
 	d.at(n, "literal-secret", "%s must come from a secret variable, not from the plan", c.name()).
-		hint("declare a variable with secret: true under env, and write ${{ env.NAME }}")
+		hint("declare a variable with secret: true under env, and write ${{ env.NAME }}").masked = n
 	return false
 }

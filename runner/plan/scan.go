@@ -12,6 +12,7 @@ type scan struct {
 	quote    int    // offset of the quote that is open at the end, or -1
 	long     int    // offset of the last quote that went over the end of its line, or -1
 	longEnd  int    // line on which it was closed
+	broken   bool   // text that fits nothing follows it there
 	block    int    // indentation of the block text being passed, or -1
 	colons   []int  // offsets of ": " in the last line
 	starts   []int  // offsets of the tokens in the last line
@@ -137,8 +138,10 @@ func (s *scan) closeQuote(n, i int) int {
 		case line[i] == mark && mark == '\'' && i+1 < len(line) && line[i+1] == '\'':
 			i++
 		case line[i] == mark:
-			if s.quote < base {
+			if s.quote < base && !s.broken {
 				s.long, s.longEnd = s.quote, n
+				rest := strings.TrimSpace(line[i+1:])
+				s.broken = rest != "" && !strings.ContainsRune(":,]}#", rune(rest[0]))
 			}
 			s.quote = -1
 			return i

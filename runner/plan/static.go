@@ -38,6 +38,7 @@ func (s *static) variable(d *decoder, ref *reference, how use) (resolved, bool) 
 			if f.Hint = d.didYouMean(ref.name, s.scope.names); f.Hint == "" {
 				f.hint("declare it under env")
 			}
+			d.mentioned[d.suggest(ref.name, s.scope.names)] = true
 		}
 		s.scope.blamed[ref.name] = true
 		return resolved{}, false

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"reflect"
 	"strings"
 
@@ -48,7 +47,6 @@ func (p place) find(key string) (k, v *yaml.Node) {
 
 // structure decodes a mapping into the struct v, key by key.
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) bool {
-	c.what = cmp.Or(noun(v.Type()), c.what)
 	if n.Kind != yaml.MappingNode {
 		d.hidden.steps = true
 		return d.wrong(n, c, classStruct)
