@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -344,4 +345,17 @@ func (b *bench) event(kind journal.Type, step string) journal.Event {
 func isRefused(err error) bool {
 	var refused *RefusedError
 	return errors.As(err, &refused)
+}
+
+func TestRunsAreNamedInTheirOrderEvenIfTheClockGoesBack(t *testing.T) {
+	now := time.Date(2026, 11, 22, 21, 51, 18, 0, time.UTC)
+	first := newRun(now, nil)
+	if !journal.ValidRun.MatchString(first) || !strings.HasPrefix(first, "20261122-215118-000-") {
+		t.Errorf("a run is named %s", first)
+	}
+	second := newRun(now, []string{first, "not-a-run"})
+	third := newRun(now.Add(-time.Hour), []string{first, second})
+	if first >= second || second >= third {
+		t.Errorf("runs are named %s, %s, %s", first, second, third)
+	}
 }

@@ -77,7 +77,11 @@ func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State
 }
 
 func create(ctx context.Context, p *plan.Plan, o Options) (*session, error) {
-	run := newRun(time.Now())
+	runs, err := o.Store.Runs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	run := newRun(time.Now(), runs)
 	writer, err := o.Store.Create(ctx, run)
 	if err != nil {
 		return nil, err
@@ -103,11 +107,25 @@ func open(ctx context.Context, p *plan.Plan, o Options, run string) (*session, e
 	return &session{plan: p, options: o, run: run, writer: writer, state: state}, nil
 }
 
-// newRun names a run by its time, so that names sort as runs do.
-func newRun(now time.Time) string {
-	random := make([]byte, 3)
+// runTime is how a run's name begins.
+const runTime = "20060102-150405.000"
+
+// newRun names a run by its time, later than all there are even if the clock
+// went back, so that names sort as runs do.
+func newRun(now time.Time, runs []string) string {
+	now = now.UTC().Truncate(time.Millisecond)
+	for _, run := range runs {
+		if len(run) < len(runTime) {
+			continue
+		}
+		made, err := time.Parse(runTime, run[:15]+"."+run[16:len(runTime)])
+		if err == nil && !made.Before(now) {
+			now = made.Add(time.Millisecond)
+		}
+	}
+	random := make([]byte, 2)
 	_, _ = rand.Read(random)
-	return strings.ToLower(now.UTC().Format("20060102-150405")) + "-" + hex.EncodeToString(random)
+	return strings.Replace(now.Format(runTime), ".", "-", 1) + "-" + hex.EncodeToString(random)
 }
 
 // begin journals that this process has the run.
