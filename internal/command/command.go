@@ -124,8 +124,7 @@ func LookPath(name string) (string, error) { return exec.LookPath(name) }
 func program(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 func exitCode(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	return -1

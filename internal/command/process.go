@@ -41,7 +41,7 @@ func (c Command) hold(p *Process, started chan<- error) {
 	defer runtime.UnlockOSThread()
 	tail := &tail{}
 	stderr := redact.NewWriter(tail, c.Mask)
-	p.cmd = c.prepare(exec.Command(c.Argv[0], c.Argv[1:]...), stderr)
+	p.cmd = c.prepare(exec.Command(c.Argv[0], c.Argv[1:]...), stderr) //nolint:noctx // it outlives the call
 	p.cmd.WaitDelay = pipeDelay
 	err := p.cmd.Start()
 	started <- err

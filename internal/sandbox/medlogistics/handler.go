@@ -114,8 +114,7 @@ func (h *handler) read(ctx context.Context, query func(querier) error) error {
 }
 
 func lostConnection(err error) bool {
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return server.Code == "57P01" || server.Code == "57P02" // admin_shutdown, crash_shutdown
 	}
 	return true

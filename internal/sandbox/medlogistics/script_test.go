@@ -22,8 +22,7 @@ import (
 func call(t *testing.T, script, action string) (int, string) {
 	t.Helper()
 	err := command.Command{Argv: []string{script, action}}.Run(t.Context())
-	var failed *command.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*command.Error](err); ok {
 		return failed.ExitCode, failed.Stderr
 	}
 	if err != nil {

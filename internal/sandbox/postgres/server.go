@@ -26,7 +26,7 @@ const (
 func (c *Cluster) launch(ctx context.Context, p programs, account *command.Account, parameters map[string]string) error {
 	var err error
 	for range portTries {
-		if c.port, err = freePort(); err != nil {
+		if c.port, err = freePort(ctx); err != nil {
 			return err
 		}
 		argv := append([]string{
@@ -48,8 +48,8 @@ func (c *Cluster) launch(ctx context.Context, p programs, account *command.Accou
 }
 
 // freePort returns a port of 127.0.0.1 on which nobody listens.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
