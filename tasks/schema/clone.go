@@ -1,0 +1,190 @@
+package schema
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// The ways to make a copy.
+const (
+	byTemplate = "template"
+	byBackup   = "backup"
+	byDump     = "dump"
+)
+
+// A clone is the copy of a database, beside it on the same server.
+type clone struct {
+	dsn    redact.Secret // of the original
+	source string        // the original's name
+	name   string        // the copy's name
+	env    *task.Env
+	admin  *pgx.Conn // to the maintenance database
+}
+
+// openClone connects to where databases are created. It creates nothing.
+func openClone(ctx context.Context, dsn redact.Secret, env *task.Env) (*clone, error) {
+	config, err := pg.Parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := pg.ConnectTo(ctx, dsn, pg.Maintenance)
+	if err != nil {
+		return nil, err
+	}
+	return &clone{dsn: dsn, source: config.Database, name: cloneName(config.Database), env: env, admin: admin}, nil
+}
+
+// cloneName is always the same for a database, so that a leftover is found. A
+// name has at most 63 bytes.
+func cloneName(database string) string {
+	const suffix = "_phasegate_rehearsal"
+	if len(database)+len(suffix) > 63 {
+		database = fmt.Sprintf("%x", sha256.Sum256([]byte(database)))[:32]
+	}
+	return database + suffix
+}
+
+func (c *clone) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = c.admin.Close(ctx)
+}
+
+// drop removes the copy, with whoever is connected to it, if it is there. The
+// lock on the original, which is held, keeps another call's copy from it.
+func (c *clone) drop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	statement := "drop database if exists " + pgx.Identifier{c.name}.Sanitize() + " with (force)"
+	if c.admin.IsClosed() { // the context ended in the middle of a statement
+		again, err := pg.ConnectTo(ctx, c.dsn, pg.Maintenance)
+		if err != nil {
+			return fmt.Errorf("drop the copy %s: %w", c.name, err)
+		}
+		c.admin = again
+	}
+	if _, err := c.admin.Exec(ctx, statement); err != nil {
+		return task.Hint(fmt.Errorf("drop the copy %s: %w", c.name, err), "the next rehearsal drops it, or do it by hand: "+statement)
+	}
+	return nil
+}
+
+// make makes the copy in the way that is wanted, and returns which it was.
+func (c *clone) make(ctx context.Context, way, archive string) (string, error) {
+	if way == byTemplate {
+		return way, c.fromTemplate(ctx)
+	}
+	if way == "auto" {
+		alone, err := c.alone(ctx)
+		if err != nil {
+			return "", err
+		}
+		if alone {
+			err = c.fromTemplate(ctx)
+			if code(err) != objectInUse && code(err) != noPrivilege {
+				return byTemplate, err
+			}
+		}
+		way = byDump
+		if archive != "" {
+			way = byBackup
+		}
+	}
+	if err := c.create(ctx); err != nil {
+		return way, err
+	}
+	if way == byBackup {
+		return way, c.fromArchive(ctx, archive)
+	}
+	return way, c.fromDump(ctx)
+}
+
+// alone tells whether nobody is connected to the original.
+func (c *clone) alone(ctx context.Context) (alone bool, err error) {
+	err = c.admin.QueryRow(ctx, `select not exists (select from pg_stat_activity where datname = $1)`, c.source).Scan(&alone)
+	if err != nil {
+		return false, fmt.Errorf("look who is connected to database %s: %w", c.source, err)
+	}
+	return alone, nil
+}
+
+// fromTemplate has the server copy the original's files.
+func (c *clone) fromTemplate(ctx context.Context) error {
+	_, err := c.admin.Exec(ctx, fmt.Sprintf("create database %s template %s",
+		pgx.Identifier{c.name}.Sanitize(), pgx.Identifier{c.source}.Sanitize()))
+	if err != nil {
+		return task.Hint(fmt.Errorf("copy database %s: %w", c.source, err), "a template needs a database to which nobody is connected: take copy auto or dump")
+	}
+	return nil
+}
+
+// create makes an empty database that is like the original where a dump does
+// not tell.
+func (c *clone) create(ctx context.Context) error {
+	var encoding, collate, ctype string
+	err := c.admin.QueryRow(ctx, `select pg_encoding_to_char(encoding), datcollate, datctype from pg_database where datname = $1`,
+		c.source).Scan(&encoding, &collate, &ctype)
+	if err != nil {
+		return fmt.Errorf("look at database %s: %w", c.source, err)
+	}
+	_, err = c.admin.Exec(ctx, fmt.Sprintf("create database %s template template0 encoding %s lc_collate %s lc_ctype %s",
+		pgx.Identifier{c.name}.Sanitize(), literal(encoding), literal(collate), literal(ctype)))
+	if err != nil {
+		return hinted(fmt.Errorf("create the copy %s: %w", c.name, err))
+	}
+	return nil
+}
+
+// open connects to the copy with the settings that a session of the original
+// gets from its database and its role: they are not copied, and a search path
+// among them decides what a migration means.
+func (c *clone) open(ctx context.Context) (*database, error) {
+	config, err := pg.Parse(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	config.Database = c.name
+	rows, err := c.admin.Query(ctx, `
+		select split_part(entry, '=', 1), substr(entry, strpos(entry, '=') + 1)
+		  from pg_db_role_setting s
+		  join pg_database d on d.oid = s.setdatabase and d.datname = $1
+		 cross join unnest(s.setconfig) entry
+		  join pg_settings p on p.name = split_part(entry, '=', 1) and p.context = 'user'
+		 where s.setrole = 0 or s.setrole = (select oid from pg_roles where rolname = session_user)
+		 order by s.setrole`, c.source)
+	if err != nil {
+		return nil, fmt.Errorf("look at the settings of database %s: %w", c.source, err)
+	}
+	var name, value string
+	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
+		config.RuntimeParams[name] = value
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the settings of database %s: %w", c.source, err)
+	}
+	return openConfig(ctx, c.dsn, config)
+}
+
+// mayCopy holds that the account may create databases.
+func (d *database) mayCopy(ctx context.Context) error {
+	var may bool
+	err := d.conn.QueryRowContext(ctx, `select rolcreatedb or rolsuper from pg_roles where rolname = current_user`).Scan(&may)
+	if err != nil {
+		return fmt.Errorf("look at the account's rights: %w", err)
+	}
+	if !may {
+		return task.Hint(errors.New("the account may not create the copy: it lacks the right to create databases"),
+			"alter role ... createdb, or rehearse with another account")
+	}
+	return nil
+}

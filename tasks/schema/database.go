@@ -1,0 +1,161 @@
+// Package schema brings a database's schema from one version to the next, by
+// versioned migrations in Atlas's format, and rehearses that on a copy first.
+// It works on its own connection to the server and runs no program of the
+// application, so that it does not need the application up.
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"ariga.io/atlas/sql/migrate"
+	"ariga.io/atlas/sql/postgres"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// A database is one session with a database, and what Atlas needs to work in it.
+// That a transaction, the statements in it and the record of them share the
+// session is what makes them one.
+type database struct {
+	name      string
+	pool      *sql.DB
+	conn      *sql.Conn
+	driver    migrate.Driver
+	revisions *revisions
+}
+
+// open connects to the database that dsn names.
+func open(ctx context.Context, dsn redact.Secret) (*database, error) {
+	config, err := pg.Parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return openConfig(ctx, dsn, config)
+}
+
+// openConfig connects as config says, which came from dsn.
+func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) (*database, error) {
+	pool := stdlib.OpenDB(*config)
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		_ = pool.Close()
+		return nil, explain(ctx, dsn, config.Database)
+	}
+	d := &database{name: config.Database, pool: pool, conn: conn, revisions: &revisions{conn: conn}}
+	if d.driver, err = postgres.Open(conn); err != nil {
+		d.close()
+		return nil, fmt.Errorf("look at database %s: %w", config.Database, err)
+	}
+	return d, nil
+}
+
+// explain connects once more, in the way that says what is wrong.
+func explain(ctx context.Context, dsn redact.Secret, database string) error {
+	conn, err := pg.ConnectTo(ctx, dsn, database)
+	if err != nil {
+		return err
+	}
+	_ = conn.Close(ctx)
+	return task.Hint(fmt.Errorf("connect to database %s: the connection failed once and succeeded the next time", database),
+		"go on with the run")
+}
+
+func (d *database) close() {
+	_ = d.conn.Close()
+	_ = d.pool.Close()
+}
+
+// A standing is where a database is on the way through a folder's migrations.
+type standing struct {
+	current string         // the last version applied as a whole, "" for none
+	applied []string       // every version applied as a whole, oldest first
+	partial string         // the version of which only some statements are, or ""
+	adopt   migrate.File   // the baseline that is not in the history yet, or nil
+	pending []migrate.File // still to be applied, the partial one included
+}
+
+// compare finds out where the database stands. It changes nothing. The baseline
+// is the version whose tables are there in a database without a history; in an
+// empty database it is a version like any other.
+func (d *database) compare(ctx context.Context, f *folder, baseline string) (standing, error) {
+	history, err := d.revisions.ReadRevisions(ctx)
+	if err != nil {
+		return standing{}, err
+	}
+	var s standing
+	options := []migrate.ExecutorOption{}
+	switch {
+	case len(history) > 0:
+		err = s.read(history, f)
+	case baseline != "":
+		options, err = d.begin(ctx, f, baseline, &s)
+	}
+	if err != nil {
+		return standing{}, err
+	}
+	executor, err := migrate.NewExecutor(d.driver, f, looking{d.revisions}, options...)
+	if err != nil {
+		return standing{}, err
+	}
+	s.pending, err = executor.Pending(ctx)
+	if err != nil && !errors.Is(err, migrate.ErrNoPendingFiles) {
+		return standing{}, pendingError(f, err)
+	}
+	return s, nil
+}
+
+// read takes over what the history says.
+func (s *standing) read(history []*migrate.Revision, f *folder) error {
+	for _, revision := range history {
+		if revision.Applied == revision.Total {
+			s.current, s.applied = revision.Version, append(s.applied, revision.Version)
+		} else {
+			s.partial = revision.Version
+		}
+	}
+	last := history[len(history)-1]
+	if _, ok := f.version(last.Version); !ok {
+		return task.Hint(fmt.Errorf("the database is at version %s, which is not among the migrations in %s: %s", last.Version, f.Path(), f.known()),
+			"use the migrations of the release that the database belongs to")
+	}
+	return nil
+}
+
+// begin decides what the baseline means for a database without a history.
+func (d *database) begin(ctx context.Context, f *folder, baseline string, s *standing) ([]migrate.ExecutorOption, error) {
+	file, ok := f.version(baseline)
+	if !ok {
+		return nil, fmt.Errorf("baseline %s is not among the migrations in %s: %s", baseline, f.Path(), f.known())
+	}
+	err := d.driver.CheckClean(ctx, d.revisions.Ident())
+	if _, ok := errors.AsType[*migrate.NotCleanError](err); !ok {
+		return nil, err
+	}
+	s.adopt, s.current, s.applied = file, baseline, []string{baseline}
+	return []migrate.ExecutorOption{migrate.WithBaselineVersion(baseline)}, nil
+}
+
+// looking is a history to which nothing is written.
+type looking struct{ *revisions }
+
+func (looking) WriteRevision(context.Context, *migrate.Revision) error { return nil }
+
+// pendingError explains why Atlas cannot say what is to be done.
+func pendingError(f *folder, err error) error {
+	if unordered, ok := errors.AsType[*migrate.HistoryNonLinearError](err); ok {
+		return task.Hint(fmt.Errorf("%s was added behind versions that are applied already", f.names(unordered.OutOfOrder)),
+			"give it a version after the last one applied, and write atlas.sum anew")
+	}
+	if _, ok := errors.AsType[*migrate.NotCleanError](err); ok {
+		return task.Hint(errors.New("the database has tables but no history of migrations"),
+			"name the version whose tables these are as baseline; the versions known are "+f.known())
+	}
+	return fmt.Errorf("find the pending migrations: %w", err)
+}

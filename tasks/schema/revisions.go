@@ -1,0 +1,153 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ariga.io/atlas/sql/migrate"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// revisionsTable is where the history of a database is kept: in the database
+// itself, so that it goes back with the data. Schema, table and columns are those
+// of Atlas's own program, which thereby reads and continues the same history:
+// https://atlasgo.io/versioned/apply#schema-revision-information.
+const revisionsTable = "atlas_schema_revisions"
+
+const createRevisions = `
+	create schema if not exists atlas_schema_revisions;
+	create table if not exists atlas_schema_revisions.atlas_schema_revisions (
+		version          varchar primary key,
+		description      varchar not null,
+		type             bigint not null default 2,
+		applied          bigint not null default 0,
+		total            bigint not null default 0,
+		executed_at      timestamptz not null,
+		execution_time   bigint not null,
+		error            text,
+		error_stmt       text,
+		hash             varchar not null,
+		partial_hashes   jsonb,
+		operator_version varchar not null
+	)`
+
+// revisions is the history, on the one session that also runs the migrations.
+type revisions struct {
+	conn *sql.Conn
+
+	// While held, a revision is kept back until flush. In the transaction of a
+	// migration only its last state matters.
+	held    bool
+	pending *migrate.Revision
+}
+
+// Ident names the table.
+func (r *revisions) Ident() *migrate.TableIdent {
+	return &migrate.TableIdent{Name: revisionsTable, Schema: revisionsTable}
+}
+
+// create makes the table if it is not there.
+func (r *revisions) create(ctx context.Context) error {
+	if _, err := r.conn.ExecContext(ctx, createRevisions); err != nil {
+		return fmt.Errorf("make the table of revisions: %w", err)
+	}
+	return nil
+}
+
+// ReadRevisions returns the history in the order of versions, empty if there is
+// no table. Rows whose version begins with a dot are not revisions.
+func (r *revisions) ReadRevisions(ctx context.Context) ([]*migrate.Revision, error) {
+	rows, err := r.conn.QueryContext(ctx, `
+		select version, description, type, applied, total, executed_at, execution_time,
+		       coalesce(error, ''), coalesce(error_stmt, ''), hash, coalesce(partial_hashes, '[]'), operator_version
+		  from atlas_schema_revisions.atlas_schema_revisions
+		 where version not like '.%'
+		 order by version collate "C"`)
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok && server.Code == undefinedTable {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the table of revisions: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var history []*migrate.Revision
+	for rows.Next() {
+		revision := &migrate.Revision{}
+		var partial []byte
+		err := rows.Scan(&revision.Version, &revision.Description, &revision.Type, &revision.Applied, &revision.Total,
+			&revision.ExecutedAt, &revision.ExecutionTime, &revision.Error, &revision.ErrorStmt, &revision.Hash,
+			&partial, &revision.OperatorVersion)
+		if err == nil {
+			err = json.Unmarshal(partial, &revision.PartialHashes)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the table of revisions: %w", err)
+		}
+		history = append(history, revision)
+	}
+	return history, rows.Err()
+}
+
+// ReadRevision returns one revision, or migrate.ErrRevisionNotExist.
+func (r *revisions) ReadRevision(ctx context.Context, version string) (*migrate.Revision, error) {
+	history, err := r.ReadRevisions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(history, func(revision *migrate.Revision) bool { return revision.Version == version })
+	if i < 0 {
+		return nil, migrate.ErrRevisionNotExist
+	}
+	return history[i], nil
+}
+
+// WriteRevision records a revision, or its new state.
+func (r *revisions) WriteRevision(ctx context.Context, revision *migrate.Revision) error {
+	if r.held {
+		r.pending = revision
+		return nil
+	}
+	partial, err := json.Marshal(revision.PartialHashes)
+	if err != nil {
+		return err
+	}
+	_, err = r.conn.ExecContext(ctx, `
+		insert into atlas_schema_revisions.atlas_schema_revisions
+		       (version, description, type, applied, total, executed_at, execution_time,
+		        error, error_stmt, hash, partial_hashes, operator_version)
+		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11, $12)
+		on conflict (version) do update
+		   set applied = excluded.applied, total = excluded.total, executed_at = excluded.executed_at,
+		       execution_time = excluded.execution_time, error = excluded.error, error_stmt = excluded.error_stmt,
+		       hash = excluded.hash, partial_hashes = excluded.partial_hashes, operator_version = excluded.operator_version`,
+		revision.Version, revision.Description, int64(revision.Type), revision.Applied, revision.Total, revision.ExecutedAt,
+		int64(revision.ExecutionTime), revision.Error, revision.ErrorStmt, revision.Hash, string(partial), revision.OperatorVersion)
+	return err
+}
+
+// DeleteRevision takes a revision out of the history.
+func (r *revisions) DeleteRevision(ctx context.Context, version string) error {
+	_, err := r.conn.ExecContext(ctx,
+		`delete from atlas_schema_revisions.atlas_schema_revisions where version = $1`, version)
+	return err
+}
+
+// hold keeps what is written back until flush or drop.
+func (r *revisions) hold() { r.held, r.pending = true, nil }
+
+// flush writes what was kept back.
+func (r *revisions) flush(ctx context.Context) error {
+	revision := r.pending
+	r.drop()
+	if revision == nil {
+		return nil
+	}
+	return r.WriteRevision(ctx, revision)
+}
+
+// drop forgets what was kept back.
+func (r *revisions) drop() { r.held, r.pending = false, nil }
