@@ -29,7 +29,7 @@ func (t Table) String() string { return pgx.Identifier{t.Schema, t.Name}.Sanitiz
 // reads the whole database once, in constant memory. The connection may not be
 // in a transaction.
 func Contents(ctx context.Context, conn *pgx.Conn) ([]Table, error) {
-	if err := beginRead(ctx, conn, ""); err != nil {
+	if err := beginRead(ctx, conn, "", patience); err != nil {
 		return nil, err
 	}
 	defer endRead(ctx, conn)
@@ -47,7 +47,7 @@ func Contents(ctx context.Context, conn *pgx.Conn) ([]Table, error) {
 
 // Tables lists the tables whose rows pg_dump would put into an archive, by
 // schema and name: ordinary tables and partitions, and of the extensions' only
-// those that hold configuration.
+// those that hold configuration. It waits for a table that a schema change holds.
 func Tables(ctx context.Context, conn *pgx.Conn) ([]Table, error) {
 	rows, err := conn.Query(ctx, `
 		select n.nspname, c.relname, pg_table_size(c.oid),

@@ -223,7 +223,7 @@ func contents(t *testing.T, conn *pgx.Conn) []pg.Table {
 
 func openSnapshot(t *testing.T, dsn redact.Secret) *pg.Snapshot {
 	t.Helper()
-	snapshot, err := pg.OpenSnapshot(t.Context(), dsn)
+	snapshot, err := pg.OpenSnapshot(t.Context(), dsn, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

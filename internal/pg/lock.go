@@ -37,7 +37,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 		err = tryLock(ctx, conn, key)
 	}
 	if err != nil {
-		closeSoon(conn)
+		Close(conn)
 		return nil, fmt.Errorf("lock database %s: %w", config.Database, err)
 	}
 	return &Lock{conn}, nil
@@ -55,7 +55,7 @@ func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
 }
 
 // Release gives the lock back by closing its session.
-func (l *Lock) Release() { closeSoon(l.conn) }
+func (l *Lock) Release() { Close(l.conn) }
 
 // holder describes the session that has the lock, or returns "".
 func holder(ctx context.Context, conn *pgx.Conn, key string) string {

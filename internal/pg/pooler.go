@@ -35,7 +35,7 @@ func Direct(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return connectError(ctx, config, err)
 	}
-	defer closeSoon(other)
+	defer Close(other)
 	if _, err := other.Exec(ctx, "begin"); err != nil {
 		return fmt.Errorf("look for a pooler: %w", err)
 	}

@@ -27,17 +27,20 @@ const textual = `
 	set local bytea_output to 'hex';
 	set local search_path to '';
 	set local row_security to off;
-	set local synchronize_seqscans to off;
-	set local lock_timeout to '60s'`
+	set local synchronize_seqscans to off`
+
+// patience is how long a reading session waits for a table that a schema change
+// holds, where nothing else is said.
+const patience = time.Minute
 
 // beginRead opens a read-only transaction in which tables are read as a dump
-// would read them, in the exported snapshot if there is one.
-func beginRead(ctx context.Context, conn *pgx.Conn, snapshot string) error {
+// would read them, in the exported snapshot if there is one, and waits for a locked table so long.
+func beginRead(ctx context.Context, conn *pgx.Conn, snapshot string, lockWait time.Duration) error {
 	statements := []string{"begin isolation level repeatable read read only"}
 	if snapshot != "" {
 		statements = append(statements, "set transaction snapshot '"+strings.ReplaceAll(snapshot, "'", "''")+"'")
 	}
-	for _, statement := range append(statements, textual) {
+	for _, statement := range append(statements, textual, LockTimeout(lockWait)) {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			endRead(ctx, conn)
 			return fmt.Errorf("begin to read the database: %w", err)
@@ -53,6 +56,12 @@ func beginRead(ctx context.Context, conn *pgx.Conn, snapshot string) error {
 		return fmt.Errorf("begin to read the database: %w", err)
 	}
 	return nil
+}
+
+// LockTimeout is the statement that bounds how long the transaction waits for a
+// lock.
+func LockTimeout(wait time.Duration) string {
+	return fmt.Sprintf("set local lock_timeout to %d", max(1, wait.Milliseconds()))
 }
 
 // ClientEncoding returns the encoding in which the text of a database is read
@@ -71,8 +80,8 @@ func endRead(ctx context.Context, conn *pgx.Conn) {
 	_, _ = conn.Exec(ctx, "rollback")
 }
 
-// closeSoon closes a connection also after its context has ended.
-func closeSoon(conn *pgx.Conn) {
+// Close ends a connection, also where the context has ended before.
+func Close(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = conn.Close(ctx)

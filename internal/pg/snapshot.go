@@ -21,18 +21,24 @@ type Snapshot struct {
 	Visible string    // pg_current_snapshot() of that moment: xmin:xmax:xip_list
 	Taken   time.Time // by the server's clock
 
-	dsn  redact.Secret
-	conn *pgx.Conn // if it were closed, the snapshot would end
+	dsn      redact.Secret
+	lockWait time.Duration
+	conn     *pgx.Conn // if it were closed, the snapshot would end
 }
 
-// OpenSnapshot takes a snapshot of the database that dsn names.
-func OpenSnapshot(ctx context.Context, dsn redact.Secret) (*Snapshot, error) {
+// OpenSnapshot takes a snapshot of the database that dsn names. Its sessions
+// wait for lockWait, or a minute if it is 0, for a table that a schema change
+// holds.
+func OpenSnapshot(ctx context.Context, dsn redact.Secret, lockWait time.Duration) (*Snapshot, error) {
 	conn, err := Connect(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{dsn: dsn, conn: conn}
-	if err := beginRead(ctx, conn, ""); err != nil {
+	if lockWait == 0 {
+		lockWait = patience
+	}
+	s := &Snapshot{dsn: dsn, lockWait: lockWait, conn: conn}
+	if err := beginRead(ctx, conn, "", lockWait); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -49,7 +55,7 @@ func OpenSnapshot(ctx context.Context, dsn redact.Secret) (*Snapshot, error) {
 func (s *Snapshot) Conn() *pgx.Conn { return s.conn }
 
 // Close ends the snapshot.
-func (s *Snapshot) Close() { closeSoon(s.conn) }
+func (s *Snapshot) Close() { Close(s.conn) }
 
 // Read calls read, which is [Sum] or [Count], for each of the tables, in up to
 // jobs sessions of its own that see the snapshot, the biggest table first.
@@ -83,8 +89,8 @@ func (s *Snapshot) readAll(ctx context.Context, work <-chan *Table, read func(co
 	if err != nil {
 		return err
 	}
-	defer closeSoon(conn)
-	if err := beginRead(ctx, conn, s.ID); err != nil {
+	defer Close(conn)
+	if err := beginRead(ctx, conn, s.ID, s.lockWait); err != nil {
 		return err
 	}
 	for t := range work {

@@ -1,0 +1,224 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Backup writes the whole database into one compressed file and proves that the
+// file holds it: the file is read back as a restore would read it, and every
+// table in it is compared with the moment of the database at which it was
+// taken. The application may go on working meanwhile; schema changes wait.
+//
+// Beside the file lies its metadata, with a row count and a content hash for
+// each table. Both are readable by their owner only, and get their names when
+// they are whole, proven and on the disk.
+type Backup struct {
+	// DSN is the connection string of the application's database: the server's
+	// own address, not a pooler's.
+	DSN redact.Secret `with:"dsn,required"`
+
+	// Directory is where backups are kept. It is made if it is not there.
+	Directory task.Path `with:"directory,required"`
+
+	// Level is what the file is compared by: full reads every row a second
+	// time, in the same snapshot, and compares content; counts compares the
+	// number of rows only, and is faster. Default full.
+	Level Level `with:"level"`
+
+	// Jobs is how many sessions read the tables for the comparison while the
+	// file is written. Default 2.
+	Jobs int `with:"jobs"`
+
+	// KeepDays is for how many days backups of this database are kept. Older
+	// ones that this task has made are removed once a new one is proven, but
+	// never the newest. 0 keeps all. Default 30.
+	KeepDays int `with:"keep_days"`
+
+	// Reserve is what has to stay free on the disk of the directory. Default
+	// 1GB.
+	Reserve task.Bytes `with:"reserve"`
+
+	// LockWait is how long the backup waits for a table that a schema change
+	// holds. Default 1m.
+	LockWait time.Duration `with:"lock_wait"`
+
+	// PlanDigest goes into the metadata: ${{ plan.digest }}.
+	PlanDigest string `with:"plan_digest"`
+
+	// RunID goes into the metadata and into the file's name: ${{ run.id }}.
+	RunID string `with:"run"`
+
+	// Commit goes into the metadata: the commit of the plan's repository.
+	Commit string `with:"commit"`
+}
+
+// A BackupReceipt tells what was written.
+type BackupReceipt struct {
+	File     string `json:"file"`     // path of the backup
+	Metadata string `json:"metadata"` // path of what is known of it
+	Database string `json:"database"` // name of the database
+	Snapshot string `json:"snapshot"` // pg_current_snapshot() of the moment: xmin:xmax:xip_list
+	Bytes    int64  `json:"bytes"`    // size of the file
+	Rows     int64  `json:"rows"`     // in all tables
+	Tables   int64  `json:"tables"`   // number of tables
+	SHA256   string `json:"sha256"`   // of the file
+	Proven   bool   `json:"proven"`   // read back and equal to the database
+	Removed  int64  `json:"removed"`  // number of older backups that were removed
+	TookMS   int64  `json:"took_ms"`  // from the first look to the proof, in milliseconds
+}
+
+// A Level is what a backup is compared by.
+type Level string
+
+// The levels.
+const (
+	Counts Level = "counts" // number of rows
+	Full   Level = "full"   // number of rows and content
+)
+
+// UnmarshalText reads a level from a plan.
+func (l *Level) UnmarshalText(text []byte) error {
+	switch given := Level(text); given {
+	case Counts, Full:
+		*l = given
+		return nil
+	}
+	return fmt.Errorf("%q is no level: write counts or full", text)
+}
+
+// Validate fails on values that make no sense.
+func (b *Backup) Validate() error {
+	switch {
+	case b.Directory == "":
+		return errors.New("directory is empty")
+	case b.Jobs < 1:
+		return errors.New("jobs is less than 1")
+	case b.KeepDays < 0:
+		return errors.New("keep_days is negative")
+	case b.LockWait < time.Second:
+		return errors.New("lock_wait is shorter than a second")
+	}
+	return nil
+}
+
+// Check looks at the server, the client programs, the privileges and the disk.
+func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
+	if err := mayWrite(string(b.Directory)); err != nil {
+		return err
+	}
+	conn, err := pg.Connect(ctx, b.DSN)
+	if err != nil {
+		return err
+	}
+	defer pg.Close(conn)
+	if err := pg.Direct(ctx, conn); err != nil {
+		return err
+	}
+	if _, _, err := dumpTools(ctx, conn); err != nil {
+		return err
+	}
+	if err := permitted(ctx, conn, ForBackup); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "begin; "+pg.LockTimeout(b.LockWait)); err != nil {
+		return fmt.Errorf("begin to look at the tables: %w", err)
+	}
+	size, err := archiveSize(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return room(string(b.Directory), size, b.Reserve)
+}
+
+// Run makes the backup, unless an earlier call of this step has.
+func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) {
+	started := time.Now()
+	if ctx.Err() != nil {
+		return BackupReceipt{}, context.Cause(ctx)
+	}
+	dir, err := openDirectory(string(b.Directory))
+	if err != nil {
+		return BackupReceipt{}, err
+	}
+	defer dir.close()
+	if receipt, ok, err := finished(env); err != nil || ok {
+		return receipt, err
+	}
+	if err := b.Check(ctx, env); err != nil {
+		return BackupReceipt{}, err
+	}
+	config, err := pg.Parse(b.DSN)
+	if err != nil {
+		return BackupReceipt{}, err
+	}
+	file := dir.name(config.Database, b.RunID, started)
+	// Saved first, so that a later call knows which file is its own.
+	if err := env.Save(BackupReceipt{File: file, Metadata: file + metadataSuffix, Database: config.Database}); err != nil {
+		return BackupReceipt{}, err
+	}
+	metadata, err := b.make(ctx, env, dir, file)
+	if err != nil {
+		return BackupReceipt{}, fmt.Errorf("back up database %s: %w", config.Database, err)
+	}
+	receipt := metadata.receipt(file)
+	if b.KeepDays > 0 {
+		limit := time.Now().Add(-time.Duration(b.KeepDays) * 24 * time.Hour)
+		receipt.Removed = dir.removeOlder(metadata.Database, limit, env.Log)
+	}
+	receipt.TookMS = time.Since(started).Milliseconds()
+	return receipt, env.Save(receipt)
+}
+
+// finished returns the receipt of the backup that an earlier call of this step
+// made and that is still what it was.
+func finished(env *task.Env) (BackupReceipt, bool, error) {
+	saved, ok, err := task.Saved[BackupReceipt](env)
+	if err != nil || !ok || saved.File == "" {
+		return BackupReceipt{}, false, err
+	}
+	metadata, err := ReadMetadata(saved.File)
+	if err != nil || !metadata.Proven {
+		return BackupReceipt{}, false, nil
+	}
+	if sum, err := sha256File(saved.File); err != nil || sum != metadata.SHA256 {
+		env.Log.Warn("the backup that an earlier call made is damaged or gone: another one is made", "file", saved.File)
+		return BackupReceipt{}, false, nil
+	}
+	receipt := metadata.receipt(saved.File)
+	receipt.Removed, receipt.TookMS = saved.Removed, saved.TookMS
+	return receipt, true, task.Skip("backed up to " + saved.File + " by an earlier call")
+}
+
+// make writes the archive, proves it and gives it its name. What it leaves when
+// it fails is removed.
+func (b *Backup) make(ctx context.Context, env *task.Env, dir *directory, file string) (m Metadata, err error) {
+	partial := file + partialSuffix
+	defer func() {
+		if err != nil {
+			_ = os.Remove(partial)
+			_ = os.Remove(file + metadataSuffix + partialSuffix)
+		}
+	}()
+	m, err = b.dump(ctx, env, partial)
+	if err != nil {
+		return m, err
+	}
+	m.File = filepath.Base(file)
+	progress := func(done, total int64) { env.Progress(done, total, "bytes") }
+	if err := prove(ctx, partial, &m, progress); err != nil {
+		return m, err
+	}
+	if err := m.write(file + metadataSuffix + partialSuffix); err != nil {
+		return m, err
+	}
+	return m, dir.commit(file)
+}

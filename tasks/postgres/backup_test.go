@@ -1,0 +1,436 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+)
+
+// awkward is a database of everything that a backup has to keep.
+const awkward = `
+	create type userrole as enum ('doctor', 'nurse');
+	create table users (id uuid primary key default gen_random_uuid(), email text unique not null, role userrole not null,
+	                    note text, at timestamptz default '2026-03-29 01:30+01', took interval, ratio float8, data bytea);
+	insert into users (email, role, note, took, ratio, data)
+	select 'user' || i || '@example.org', 'nurse', E'tab\t newline\n backslash \\. ' || i, i * interval '1 hour', i / 7.0, decode(md5(i::text), 'hex')
+	  from generate_series(1, 2000) i;
+	create table orders (id bigserial primary key, user_id uuid references users, what text);
+	insert into orders (user_id, what) select id, repeat('x', 100) from users;
+	create table no_rows (id int); create table no_columns (); insert into no_columns default values;
+	create table "Odd ""Name"" (a)" ("a, ""b""" int, "from" text, made int generated always as ("a, ""b""" * 2) stored);
+	insert into "Odd ""Name"" (a)" values (1, E'\\.'), (2, null);
+	create table parted (id int) partition by list (id); create table parted_1 partition of parted for values in (1);
+	insert into parted values (1);
+	create schema other; create table other.users (id int); insert into other.users values (1);
+	create materialized view counted as select count(*) from users;
+	select lo_from_bytea(0, 'a large object');
+	alter table orders enable row level security`
+
+func backup(dsn redact.Secret, dir string) *postgres.Backup {
+	b := backupSpec.New().Config().(*postgres.Backup)
+	b.DSN, b.Directory, b.Reserve, b.RunID, b.PlanDigest, b.Commit = dsn, task.Path(dir), 0, "run-7", "digest", "c0ffee"
+	return b
+}
+
+func TestBackupKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, awkward), t.TempDir()
+	tasktest.Conform(t, tasktest.Case{
+		Spec: backupSpec,
+		Configure: func(config any) {
+			*config.(*postgres.Backup) = *backup(dsn, dir)
+		},
+		Secrets: []string{password(t, dsn)},
+	})
+}
+
+func TestBackupIsProvenAndDescribed(t *testing.T) {
+	t.Parallel()
+	for _, level := range []postgres.Level{postgres.Full, postgres.Counts} {
+		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
+			dsn, dir := database(t, awkward), filepath.Join(t.TempDir(), "made", "for it")
+			b := backup(dsn, dir)
+			b.Level = level
+			receipt, err := b.Run(t.Context(), tasktest.Env(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !receipt.Proven || receipt.Rows != 4005 || receipt.Tables != 7 || receipt.Database != name(t, dsn) {
+				t.Errorf("receipt = %+v", receipt)
+			}
+			m, err := postgres.ReadMetadata(receipt.File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := pg.Differences(contents(t, dsn), m.Tables); len(d) > 0 {
+				t.Errorf("the metadata differs from the database: %q", d)
+			}
+			if m.PlanDigest != "digest" || m.Run != "run-7" || m.Commit != "c0ffee" || m.Tools["pg_dump"] == "" || m.Snapshot == "" ||
+				m.ServerVersion == "" || m.SHA256 != receipt.SHA256 || m.Level != level {
+				t.Errorf("metadata = %+v", m)
+			}
+			for _, file := range []string{receipt.File, receipt.Metadata} {
+				info, err := os.Stat(file)
+				if err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("mode of %s = %v, %v", file, info.Mode(), err)
+				}
+			}
+			if raw, err := os.ReadFile(receipt.Metadata); err != nil || strings.Contains(string(raw), password(t, dsn)) {
+				t.Errorf("the metadata holds the password, or %v", err)
+			}
+		})
+	}
+}
+
+func TestBackupTakesOneMomentWhileTheApplicationWrites(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, awkward), t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	written := make(chan int)
+	go func() {
+		conn := connect(t, dsn)
+		defer pg.Close(conn)
+		n := 0
+		for ctx.Err() == nil {
+			if _, err := conn.Exec(context.Background(), "insert into no_rows values (1); update users set note = 'changed' where ctid = (select max(ctid) from users)"); err != nil {
+				t.Error(err)
+				break
+			}
+			n++
+		}
+		written <- n
+	}()
+	_, err := backup(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	cancel()
+	if n := <-written; n == 0 {
+		t.Error("nothing was written meanwhile")
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackupOfAnEarlierCallIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	dsn, dir, env := database(t, awkward), t.TempDir(), tasktest.Env(t)
+	first, err := backup(dsn, dir).Run(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := backup(dsn, dir).Run(t.Context(), env)
+	var skip *task.SkipError
+	if !errors.As(err, &skip) || second != first {
+		t.Errorf("second call: %+v, %v, want %+v skipped", second, err, first)
+	}
+	flip(t, first.File, first.Bytes/2)
+	third, err := backup(dsn, dir).Run(t.Context(), env)
+	if err != nil || third.File == first.File || !third.Proven {
+		t.Errorf("after the file was damaged: %+v, %v, want another backup", third, err)
+	}
+}
+
+// TestBackupIsReadBackBeforeItIsNeeded is the by-hand procedure's second
+// failure: its backup is never read before the day it is needed. Here a backup
+// counts only once every row of it was read and compared, and the same look
+// finds later damage, wherever it is.
+func TestBackupIsReadBackBeforeItIsNeeded(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, awkward)
+	good, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := verify(t, good.File); err != nil || !m.Proven {
+		t.Fatalf("an undamaged backup: proven %v, %v", m.Proven, err)
+	}
+	cases := map[string]func(t *testing.T, file string){
+		"the first byte":  func(t *testing.T, file string) { flip(t, file, 0) },
+		"the last byte":   func(t *testing.T, file string) { flip(t, file, good.Bytes-1) },
+		"the end missing": func(t *testing.T, file string) { truncate(t, file, good.Bytes-1) },
+		"half of it":      func(t *testing.T, file string) { truncate(t, file, good.Bytes/2) },
+		"all of it":       func(t *testing.T, file string) { truncate(t, file, 0) },
+		"a byte too many": func(t *testing.T, file string) { truncate(t, file, good.Bytes+1) },
+	}
+	for i := range int64(20) {
+		cases[fmt.Sprintf("byte at %d/20", i)] = func(t *testing.T, file string) { flip(t, file, good.Bytes*i/20+i) }
+	}
+	for what, damage := range cases {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), filepath.Base(good.File))
+			copyFile(t, good.File, file)
+			copyFile(t, good.Metadata, file+".json")
+			damage(t, file)
+			if m, err := verify(t, file); !errors.Is(err, postgres.ErrDamaged) || m.Proven {
+				t.Errorf("proven %v, %v", m.Proven, err)
+			}
+		})
+	}
+}
+
+func TestBackupWithOtherRowsThanTheSnapshotIsNotProven(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, awkward)
+	good, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(good.Metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for change, want := range map[[2]string]string{
+		{`"rows": 2000`, `"rows": 2001`}:   "has 2000 rows, not 2001",
+		{`"hash": "`, `"hash": "f`}:        "other content",
+		{`"name": "users"`, `"name": "u"`}: `is missing`,
+	} {
+		edited := strings.Replace(string(raw), change[0], change[1], 1)
+		if err := os.WriteFile(good.Metadata, []byte(edited), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := verify(t, good.File)
+		wantError(t, err, want, "")
+		if m.Proven {
+			t.Error("proven all the same")
+		}
+	}
+}
+
+func TestBackupInterruptedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dsn, dir, env := database(t, awkward), t.TempDir(), tasktest.Env(t)
+	stop := errors.New("stopped by the operator")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	env.Progress = func(int64, int64, string) { cancel(stop) }
+	_, err := backup(dsn, dir).Run(ctx, env)
+	if !errors.Is(err, stop) {
+		t.Errorf("error %v does not wrap the cause", err)
+	}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+func TestBackupKilledInTheMiddleIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []string{"writing", "proving"} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			dsn, dir := database(t, awkward), t.TempDir()
+			saved := filepath.Join(t.TempDir(), "saved")
+			child, said := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+saved, "STAGE="+stage)
+			if !said.Scan() || said.Text() != stage {
+				t.Fatalf("the child says %q", said.Text())
+			}
+			kill(t, child)
+			left := files(t, dir)
+			if len(left) != 1 || !strings.HasSuffix(left[0], ".dump.zst.partial") {
+				t.Fatalf("the killed process left %q, want a partial archive", left)
+			}
+			env := tasktest.Env(t)
+			env.Saved, _ = os.ReadFile(saved)
+			receipt, err := backup(dsn, dir).Run(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{filepath.Base(receipt.File), filepath.Base(receipt.Metadata)}
+			if got := files(t, dir); !slices.Equal(got, want) || !receipt.Proven {
+				t.Errorf("in the directory: %q, want %q; proven %v", got, want, receipt.Proven)
+			}
+		})
+	}
+}
+
+// backupChild makes a backup and stays where it is told to.
+func backupChild() {
+	b := backup(redact.NewSecret(os.Getenv("DSN")), os.Getenv("DIR"))
+	env := childEnv()
+	last := int64(0)
+	env.Progress = func(done, _ int64, _ string) {
+		proving := done < last
+		last = done
+		if done > 0 && (proving || os.Getenv("STAGE") == "writing") {
+			say(os.Getenv("STAGE"))
+			select {}
+		}
+	}
+	_, err := b.Run(context.Background(), env)
+	say("ended:", err)
+}
+
+func TestBackupThatOnlyLacksItsNameIsTakenUp(t *testing.T) {
+	t.Parallel()
+	dsn, dir, env := database(t, awkward), t.TempDir(), tasktest.Env(t)
+	first, err := backup(dsn, dir).Run(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Killed after the archive got its name, before the metadata did.
+	if err := os.Rename(first.Metadata, first.Metadata+".partial"); err != nil {
+		t.Fatal(err)
+	}
+	second, err := backup(dsn, dir).Run(t.Context(), env)
+	var skip *task.SkipError
+	if !errors.As(err, &skip) || second != first {
+		t.Errorf("second call: %+v, %v, want %+v skipped", second, err, first)
+	}
+}
+
+func TestBackupRefusesToFillTheDisk(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, awkward), t.TempDir()
+	b := backup(dsn, dir)
+	b.Reserve = 1e18
+	for _, do := range []func() error{
+		func() error { return b.Check(t.Context(), tasktest.Env(t)) },
+		func() error { _, err := b.Run(t.Context(), tasktest.Env(t)); return err },
+	} {
+		err := do()
+		wantError(t, err, "1000000.0 TB are to stay free", "free space there")
+		wantError(t, err, " free: the backup may need ", "another disk")
+	}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+func TestBackupThatCannotBeWrittenSaysWhyAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, awkward), t.TempDir()
+	child, said := startChild(t, "backup limited", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"))
+	if !said.Scan() {
+		t.Fatal("the child says nothing")
+	}
+	if !strings.Contains(said.Text(), "write the archive") || !strings.Contains(said.Text(), syscall.EFBIG.Error()) {
+		t.Errorf("the child says %q", said.Text())
+	}
+	_ = child.Wait()
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+// limitedChild makes a backup where no file can be larger than 8 kB, as on a
+// disk that fills up meanwhile.
+func limitedChild() {
+	limit := syscall.Rlimit{Cur: 8 << 10, Max: 8 << 10}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		say(err)
+		return
+	}
+	_, err := backup(redact.NewSecret(os.Getenv("DSN")), os.Getenv("DIR")).Run(context.Background(), childEnv())
+	say(strings.ReplaceAll(fmt.Sprint(err), "\n", " "))
+}
+
+func TestBackupsOfOneDirectoryAreWrittenOneAtATime(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, awkward), t.TempDir()
+	child, said := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"), "STAGE=writing")
+	if !said.Scan() {
+		t.Fatal("the child says nothing")
+	}
+	_, err := backup(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "another backup is being written to it", "wait until it has ended")
+	if left := files(t, dir); len(left) != 1 {
+		t.Errorf("the other one's file was touched: %q", left)
+	}
+	kill(t, child)
+}
+
+func TestBackupRemovesItsOldOnesButNeverTheNewestProven(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, awkward), t.TempDir()
+	run := func(id string) postgres.BackupReceipt {
+		b := backup(dsn, dir)
+		b.RunID = id
+		receipt, err := b.Run(t.Context(), tasktest.Env(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return receipt
+	}
+	old, recent := run("old"), run("recent")
+	age(t, old.Metadata, 31*24*time.Hour)
+	age(t, recent.Metadata, 29*24*time.Hour)
+	foreign := []string{"notes.txt", "app-20200101T000000Z.dump.zst", "app.dump.zst.json", "mine-20200101T000000Z.dump.zst.json"}
+	for _, file := range foreign {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(`{"format": "another", "taken_at": "2020-01-01T00:00:00Z"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := run("last")
+	if last.Removed != 1 {
+		t.Errorf("removed %d, want 1", last.Removed)
+	}
+	want := append(slices.Clone(foreign), filepath.Base(recent.File), filepath.Base(recent.Metadata), filepath.Base(last.File), filepath.Base(last.Metadata))
+	slices.Sort(want)
+	if got := files(t, dir); !slices.Equal(got, want) {
+		t.Errorf("in the directory: %q\nwant %q", got, want)
+	}
+}
+
+func TestBackupRefusesWhatPgDumpCouldNotRead(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, awkward+"; create policy one on orders using (false)")
+	reader := role(t, dsn, "")
+	exec1(t, dsn, fmt.Sprintf("grant usage on schema other to %[1]s; grant select on all tables in schema public to %[1]s", reader.role))
+	err := backup(reader.dsn, t.TempDir()).Check(t.Context(), tasktest.Env(t))
+	wantError(t, err, "may not read 2 tables and sequences, among them other.users", "GRANT pg_read_all_data TO")
+	wantError(t, err, "row level security hides rows of 1 tables", "BYPASSRLS")
+	wantError(t, err, "may not read 1 large objects", "GRANT SELECT ON LARGE OBJECT")
+}
+
+func TestBackupWaitsForASchemaChangeOnlySoLong(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, awkward)
+	conn := connect(t, dsn)
+	defer pg.Close(conn)
+	if _, err := conn.Exec(t.Context(), "begin; lock table no_columns in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	b := backup(dsn, t.TempDir())
+	b.Level, b.LockWait = postgres.Counts, time.Second
+	_, err := b.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "lock", "")
+}
+
+func TestBackupSaysWhereItCannotWrite(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := backup(postgrestest.Database(t), filepath.Join(file, "below")).Check(t.Context(), tasktest.Env(t))
+	wantError(t, err, "is not a directory", "name another directory")
+}
+
+func TestBackupConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*postgres.Backup){
+		"directory is empty":    func(b *postgres.Backup) { b.Directory = "" },
+		"jobs is less than 1":   func(b *postgres.Backup) { b.Jobs = 0 },
+		"keep_days is negative": func(b *postgres.Backup) { b.KeepDays = -1 },
+		"lock_wait is shorter":  func(b *postgres.Backup) { b.LockWait = 0 },
+	} {
+		b := backup(redact.Secret{}, "backups")
+		change(b)
+		wantError(t, b.Validate(), want, "")
+	}
+	var level postgres.Level
+	wantError(t, level.UnmarshalText([]byte("some")), "write counts or full", "")
+}

@@ -1,0 +1,171 @@
+package postgres_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+)
+
+// The prototypes are what the list of tasks registers.
+var (
+	backupSpec = task.Look("postgres/backup", &postgres.Backup{
+		Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute,
+	})
+	readySpec  = task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5})
+	assertSpec = task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute})
+)
+
+// childMode makes the test binary the process that a test kills: its value is
+// the name of one of the children.
+const childMode = "PHASEGATE_TEST_CHILD"
+
+var children = map[string]func(){
+	"backup":         backupChild,
+	"backup limited": limitedChild,
+}
+
+func TestMain(m *testing.M) {
+	if run, ok := children[os.Getenv(childMode)]; ok {
+		run()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// startChild starts the test binary as a child and returns it with what it says.
+func startChild(t *testing.T, mode string, env ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(append(os.Environ(), childMode+"="+mode), env...)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = child.Process.Kill(); _ = child.Wait() })
+	return child, bufio.NewScanner(out)
+}
+
+// kill ends a child as nothing can be prepared for.
+func kill(t *testing.T, child *exec.Cmd) {
+	t.Helper()
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+}
+
+// childEnv is what the runner would lend in the child's process: what is saved
+// goes into a file, where the parent finds it.
+func childEnv() *task.Env {
+	file := os.Getenv("SAVED")
+	return &task.Env{
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Dir: filepath.Dir(file),
+		Save: func(receipt any) error {
+			raw, err := json.Marshal(receipt)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(file, raw, 0o600)
+		},
+		Progress: func(int64, int64, string) {},
+	}
+}
+
+// say tells the parent where the child is.
+func say(words ...any) { fmt.Println(words...) }
+
+// database makes a database of this test's own.
+func database(t testing.TB, sql string) redact.Secret {
+	t.Helper()
+	dsn := postgrestest.Database(t)
+	exec1(t, dsn, sql)
+	return dsn
+}
+
+// exec1 runs statements in a session of their own.
+func exec1(t testing.TB, dsn redact.Secret, sql string) {
+	t.Helper()
+	conn := connect(t, dsn)
+	defer pg.Close(conn)
+	if _, err := conn.Exec(context.Background(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// value asks for one value in a session of its own.
+func value[V any](t testing.TB, dsn redact.Secret, sql string) (v V) {
+	t.Helper()
+	conn := connect(t, dsn)
+	defer pg.Close(conn)
+	if err := conn.QueryRow(context.Background(), sql).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+func connect(t testing.TB, dsn redact.Secret) *pgx.Conn {
+	t.Helper()
+	conn, err := pg.Connect(context.Background(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// contents reads a whole database.
+func contents(t testing.TB, dsn redact.Secret) []pg.Table {
+	t.Helper()
+	conn := connect(t, dsn)
+	defer pg.Close(conn)
+	tables, err := pg.Contents(context.Background(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tables
+}
+
+// name is the database's in a connection string.
+func name(t testing.TB, dsn redact.Secret) string {
+	t.Helper()
+	config, err := pg.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Database
+}
+
+// wantError fails the test unless err says want and its hint says hint.
+func wantError(t testing.TB, err error, want, hint string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one that says %q", want)
+	}
+	if !strings.Contains(err.Error(), want) {
+		t.Errorf("error %q does not say %q", err, want)
+	}
+	if !strings.Contains(task.HintOf(err), hint) {
+		t.Errorf("hint %q does not say %q", task.HintOf(err), hint)
+	}
+}

@@ -1,0 +1,97 @@
+package postgres
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+)
+
+// Metadata is what is known of a backup. It lies beside the backup's file, under
+// the same name with ".json" behind it, and a backup without it does not count.
+type Metadata struct {
+	Format        string            `json:"format"`                // "phasegate-backup/1"
+	Database      string            `json:"database"`              // its name when the backup was taken
+	ServerVersion string            `json:"server_version"`        // such as 15.18
+	Encoding      string            `json:"encoding"`              // of the text in the archive
+	Snapshot      string            `json:"snapshot"`              // pg_current_snapshot(): xmin:xmax:xip_list
+	TakenAt       time.Time         `json:"taken_at"`              // by the server's clock, UTC
+	File          string            `json:"file"`                  // name of the file, without a directory
+	Archive       string            `json:"archive"`               // "pg_dump custom, zstd"
+	Bytes         int64             `json:"bytes"`                 // size of the file
+	ArchiveBytes  int64             `json:"archive_bytes"`         // size of the archive before compression
+	SHA256        string            `json:"sha256"`                // of the file
+	Level         Level             `json:"level"`                 // what the snapshot was compared by
+	Proven        bool              `json:"proven"`                // read back and equal to the snapshot
+	Rows          int64             `json:"rows"`                  // in all tables
+	Tables        []pg.Table        `json:"tables"`                // by schema and name
+	PlanDigest    string            `json:"plan_digest,omitempty"` //
+	Run           string            `json:"run,omitempty"`         //
+	Commit        string            `json:"commit,omitempty"`      // of the plan's repository
+	Tools         map[string]string `json:"tools"`                 // versions of pg_dump, pg_restore and phasegate
+}
+
+const (
+	metadataFormat = "phasegate-backup/1"
+	archiveFormat  = "pg_dump custom, zstd"
+	metadataSuffix = ".json"
+)
+
+// ReadMetadata reads what is known of the backup in file.
+func ReadMetadata(file string) (Metadata, error) {
+	var m Metadata
+	raw, err := os.ReadFile(file + metadataSuffix)
+	if err != nil {
+		return m, fmt.Errorf("read the metadata of a backup: %w", err)
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return m, fmt.Errorf("read the metadata %s: %w", file+metadataSuffix, err)
+	}
+	if m.Format != metadataFormat {
+		return m, fmt.Errorf("read the metadata %s: the format is %q, not %q", file+metadataSuffix, m.Format, metadataFormat)
+	}
+	if m.File != filepath.Base(file) {
+		return m, fmt.Errorf("read the metadata %s: it belongs to %q", file+metadataSuffix, m.File)
+	}
+	return m, nil
+}
+
+// write puts the metadata into a new file of mode 0600 and onto the disk.
+func (m Metadata) write(path string) (err error) {
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the metadata: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the metadata: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := file.Write(append(raw, '\n')); err != nil {
+		return fmt.Errorf("write the metadata: %w", err)
+	}
+	return file.Sync()
+}
+
+// receipt is the metadata as the step that made the backup reports it.
+func (m Metadata) receipt(file string) BackupReceipt {
+	return BackupReceipt{
+		File: file, Metadata: file + metadataSuffix, Database: m.Database, Snapshot: m.Snapshot,
+		Bytes: m.Bytes, Rows: m.Rows, Tables: int64(len(m.Tables)), SHA256: m.SHA256, Proven: m.Proven,
+	}
+}
+
+// toolVersions names the programs that made a backup.
+func toolVersions(dump, restore tool) map[string]string {
+	versions := map[string]string{"pg_dump": dump.version, "pg_restore": restore.version, "phasegate": "unknown"}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		versions["phasegate"] = strings.Trim(info.Main.Version, "()")
+	}
+	return versions
+}
