@@ -57,8 +57,10 @@ func causeBracket(r *report, s *scan, message string, line int) bool {
 	if len(s.open) > 0 {
 		closer = map[byte]string{'[': "]", '{': "}"}[r.src.text[s.open[len(s.open)-1]]]
 	}
+	unfinished := strings.HasPrefix(message, "did not find expected ','") ||
+		message == "did not find expected node content" && !strings.ContainsAny(r.src.shown(line), ",]}")
 	switch {
-	case strings.HasPrefix(message, "did not find expected ','") && closer != "":
+	case unfinished && closer != "":
 		r.add(r.src.position(s.open[len(s.open)-1]), "syntax", "this bracket is not closed").
 			hint("close it with %s, and put a comma between two items", closer)
 		return true

@@ -25,7 +25,7 @@ func (d *decoder) target(p Probe) string {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		d.at(n, "wrong-value", "%s: %s is not a URL that can be requested", c.name(), quote(text)).
+		d.at(n, "probe", "%s: %s is not a URL that can be requested", c.name(), quote(text)).
 			hint("write one such as https://api.example.com/health")
 		return ""
 	}

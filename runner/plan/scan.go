@@ -24,10 +24,9 @@ type scan struct {
 func scanTo(src *source, last int) *scan {
 	s := &scan{src: src, tab: -1, quote: -1, long: -1, block: -1, last: last, lineWord: src.line(last)}
 	for n := 1; n <= len(src.lines) && (n <= last || s.quote >= 0); n++ {
-		if s.skipped(n) {
-			continue
+		if !s.skipped(n) && len(src.line(n)) <= longestLine {
+			s.line(n)
 		}
-		s.line(n)
 	}
 	return s
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"regexp"
 	"sort"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -60,18 +59,16 @@ func (s *source) secondDocument(root *yaml.Node) Position {
 	return positionOf(root)
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlError = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
 
 // explain reports a syntax error where its cause is. The library's own line is
 // often that of the enclosing block, or one too low, and it has no column.
 func explain(r *report, raw []byte, err error) {
-	match := yamlError.FindStringSubmatch(err.Error())
-	if match == nil {
-		match = []string{"", "", "the file cannot be read as YAML"}
+	message := err.Error()
+	if match := yamlError.FindStringSubmatch(message); match != nil {
+		message = match[1]
 	}
-	message := match[2]
-	line, _ := strconv.Atoi(match[1])
-	line = failingLine(r.src, raw, message, max(1, line))
+	line := failingLine(r.src, raw, message)
 	s := scanTo(r.src, line)
 	for _, cause := range causes() {
 		if cause(r, s, message, line) {
@@ -81,20 +78,56 @@ func explain(r *report, raw []byte, err error) {
 	r.add(r.src.firstWord(line), "syntax", "this line cannot be read as YAML: %s", message)
 }
 
-// searchable is the size up to which the failing line is searched for: it takes
-// a dozen or two partial readings.
-const searchable = 1 << 20
-
 // failingLine returns the first line with which the library fails in the same
-// way: everything before it can be read.
-func failingLine(src *source, raw []byte, message string, reported int) int {
-	if len(raw) > searchable {
-		return min(reported, len(src.lines))
-	}
-	return 1 + sort.Search(len(src.lines)-1, func(i int) bool {
-		_, err := decode(yaml.NewDecoder(bytes.NewReader(raw[:src.lines[i+1]])))
+// way: everything before it can be read. The library looks ahead of what it
+// reads by a line or two, so the search starts from where it stopped.
+func failingLine(src *source, raw []byte, message string) int {
+	const searchable = 256 << 10 // bytes up to which many partial readings are cheap
+	input := &lineReader{src: src, raw: raw}
+	_, _ = decode(yaml.NewDecoder(input))
+	fails := func(lines int) bool {
+		end := len(raw)
+		if lines < len(src.lines) {
+			end = src.lines[lines]
+		}
+		_, err := decode(yaml.NewDecoder(bytes.NewReader(raw[:end])))
 		return err != nil && strings.HasSuffix(err.Error(), message)
-	})
+	}
+	line := max(1, input.line)
+	for range 3 {
+		if line == 1 || !fails(line-1) {
+			return line
+		}
+		line--
+	}
+	if src.lines[line-1] > searchable {
+		return line
+	}
+	return 1 + sort.Search(line-1, func(i int) bool { return fails(i + 1) })
+}
+
+// lineReader hands a file out line by line, and knows how far it got.
+type lineReader struct {
+	src  *source
+	raw  []byte
+	line int // lines handed out, at least in part
+	at   int
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	if r.at == len(r.raw) {
+		return 0, io.EOF
+	}
+	if r.line == 0 || r.line < len(r.src.lines) && r.at == r.src.lines[r.line] {
+		r.line++
+	}
+	end := len(r.raw)
+	if r.line < len(r.src.lines) {
+		end = r.src.lines[r.line]
+	}
+	n := copy(p, r.raw[r.at:end])
+	r.at += n
+	return n, nil
 }
 
 // firstWord returns the place of the first character of line n that is no space.
