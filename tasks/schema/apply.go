@@ -175,8 +175,10 @@ func (a *Apply) applyAll(ctx context.Context, env *task.Env, d *database, f *fol
 	if err := d.adopt(ctx, p.standing); err != nil {
 		return err
 	}
-	runner := applier{database: d, folder: f, log: env.Log,
-		limits: limits{lock: a.LockTimeout, tries: a.LockTries, statement: a.StatementTimeout}}
+	runner := applier{
+		database: d, folder: f, log: env.Log,
+		limits: limits{lock: a.LockTimeout, tries: a.LockTries, statement: a.StatementTimeout},
+	}
 	total := int64(len(p.pending))
 	for i, file := range slices.Clone(p.pending) {
 		env.Progress(int64(i), total, "migrations")

@@ -209,13 +209,22 @@ func TestAFailingStatementIsNamedByItsLineAndNothingOfItsFileRemains(t *testing.
 		line      string
 		parts     []string
 	}{
-		{"a wrong name", "create table a (id int);\n\n-- Größe: µm\nalter table a\n  add column b int,\n  add column c nosuchtype;\n",
-			"2_bad.sql:6:", []string{`type "nosuchtype" does not exist (SQLSTATE 42704)`, "in: alter table a add column b int"}},
+		{
+			"a wrong name", "create table a (id int);\n\n-- Größe: µm\nalter table a\n  add column b int,\n  add column c nosuchtype;\n",
+			"2_bad.sql:6:",
+			[]string{`type "nosuchtype" does not exist (SQLSTATE 42704)`, "in: alter table a add column b int"},
+		},
 		{"a syntax error", "create table a (id int);\nselect 'ä', 'ö'\n  frm frm wards;\n", "2_bad.sql:3:", []string{"SQLSTATE 42601"}},
-		{"in a function body", "create function f() returns int language plpgsql as $$\nbegin\n  retrun 1;\nend $$;\n",
-			"2_bad.sql:3:", []string{"SQLSTATE 42601"}},
-		{"a duplicate, without the row", "\ninsert into people values ('n.doe@ward.example');\ncreate unique index on people (email);\n",
-			"2_bad.sql:3:", []string{"SQLSTATE 23505"}},
+		{
+			"in a function body", "create function f() returns int language plpgsql as $$\nbegin\n  retrun 1;\nend $$;\n",
+			"2_bad.sql:3:",
+			[]string{"SQLSTATE 42601"},
+		},
+		{
+			"a duplicate, without the row", "\ninsert into people values ('n.doe@ward.example');\ncreate unique index on people (email);\n",
+			"2_bad.sql:3:",
+			[]string{"SQLSTATE 23505"},
+		},
 		{"a value, without the value", "alter table people alter column email type int using email::int;\n", "2_bad.sql:1:", []string{"SQLSTATE 22P02"}},
 		{"not in a transaction", "create index concurrently on people (email);\n", "2_bad.sql:1:", []string{"SQLSTATE 25001"}},
 		{"a new enum value used", "alter type kind add value 'c';\ninsert into kinds values ('c');\n", "2_bad.sql:2:", []string{"SQLSTATE 55P04"}},

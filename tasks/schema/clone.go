@@ -108,9 +108,12 @@ func (c *clone) make(ctx context.Context, way, archive string) (string, error) {
 	return way, c.fromDump(ctx)
 }
 
-// alone tells whether nobody is connected to the original.
+// alone tells whether nobody but ourselves is connected to the original. For a
+// session of ours that is just ending, the server waits.
 func (c *clone) alone(ctx context.Context) (alone bool, err error) {
-	err = c.admin.QueryRow(ctx, `select not exists (select from pg_stat_activity where datname = $1)`, c.source).Scan(&alone)
+	err = c.admin.QueryRow(ctx, `
+		select not exists (select from pg_stat_activity where datname = $1
+		                      and application_name <> current_setting('application_name'))`, c.source).Scan(&alone)
 	if err != nil {
 		return false, fmt.Errorf("look who is connected to database %s: %w", c.source, err)
 	}

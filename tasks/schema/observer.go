@@ -19,8 +19,7 @@ type observer struct {
 
 	file          migrate.File
 	transactional bool
-	before        []relation // that were there when the file began
-	files         map[int64]int64
+	before        []relation     // that were there when the file began
 	locked        map[string]int // the strongest lock seen by table, as an index into modes
 }
 

@@ -1,11 +1,352 @@
 package schema_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/schema"
 )
 
 func rehearsal() *schema.Rehearse {
 	return &schema.Rehearse{Copy: "auto", StatementTimeout: 15 * time.Minute}
+}
+
+func rehearse(dsn redact.Secret, dir task.Path) *schema.Rehearse {
+	r := rehearsal()
+	r.DSN, r.Dir = dsn, dir
+	return r
+}
+
+// copies counts the copies of the test's database that are there.
+func copies(t testing.TB, dsn redact.Secret) int {
+	t.Helper()
+	return query[int](t, dsn, "select count(*) from pg_database where datname = current_database() || '_phasegate_rehearsal'")
+}
+
+// seen is a report, as its reader sees it.
+type seen struct {
+	Migrations []struct {
+		Version     string
+		Transaction bool
+		Error       string
+		Statements  []struct {
+			Place     string
+			SQL       string
+			MS        float64
+			Locks     []struct{ Table, Mode string }
+			Rewritten []string
+		}
+	}
+}
+
+func reportOf(t testing.TB, receipt schema.Rehearsal) seen {
+	t.Helper()
+	info, err := os.Stat(receipt.Report)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("report %v, error %v", info, err)
+	}
+	text, err := os.ReadFile(receipt.Report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report seen
+	if err := json.Unmarshal(text, &report); err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestTheCutOverIsRehearsedWithoutTouchingTheDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	name := query[string](t, dsn, "select current_database()")
+	if err := medlogistics.Seed(t.Context(), dsn, 200); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the seed's session has ended", func() bool {
+		return query[bool](t, postgrestest.ForTest(t).DSN("postgres"), "select not exists (select from pg_stat_activity where datname = $1)", name)
+	})
+	r := rehearse(dsn, "../../schema")
+	r.Baseline = "20260101000000"
+	receipt, err := r.Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipt.Copy != "template" || receipt.Migrations != 1 || receipt.Statements != 5 || receipt.Rewrites != 0 ||
+		receipt.StrongestLock != "AccessExclusiveLock" || !strings.Contains(receipt.Longest, "20261101000000_auth0.sql:") {
+		t.Errorf("receipt %+v", receipt)
+	}
+	if receipt.WindowMS > receipt.TotalMS || receipt.LongestMS > receipt.TotalMS || receipt.CopyMS == 0 {
+		t.Errorf("times of %+v", receipt)
+	}
+	if hasTable(t, dsn, "hospitals") || hasTable(t, dsn, "atlas_schema_revisions.atlas_schema_revisions") || copies(t, dsn) != 0 {
+		t.Error("the rehearsal left something behind")
+	}
+	reportOf(t, receipt)
+}
+
+// weighty is a history whose second version has one statement of each weight.
+func weighty(t *testing.T) task.Path {
+	t.Helper()
+	return write(t,
+		"1_tables.sql", "create table people (id int primary key, age int);\ncreate table notes (id int);\n"+
+			"insert into people select i, i from generate_series(1, 1000) i;\n",
+		"2_weighty.sql", "create table wards (id int primary key);\n"+
+			"alter table wards add column n bigint;\n"+
+			"create index on people (age);\n"+
+			"alter table people add column code uuid default gen_random_uuid();\n"+
+			"alter table people add column ward int references wards;\n",
+		"3_outside.sql", outside+"create index concurrently on people (ward);\n")
+}
+
+func TestLocksAndRewritesAreThoseOfEachStatement(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), weighty(t)
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	receipt, err := rehearse(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipt.Migrations != 2 || receipt.Statements != 6 || receipt.Rewrites != 1 {
+		t.Errorf("receipt %+v", receipt)
+	}
+	report := reportOf(t, receipt)
+	if !report.Migrations[0].Transaction || report.Migrations[1].Transaction {
+		t.Errorf("transactions of %+v", report)
+	}
+	for i, want := range []struct{ lock, rewritten string }{
+		{"", ""}, // a new table
+		{"", ""}, // what was not there before keeps nobody waiting
+		{"public.people ShareLock", ""},
+		{"public.people AccessExclusiveLock", "public.people"},
+		{"", ""}, // the lock is held already
+	} {
+		s := report.Migrations[0].Statements[i]
+		var locks []string
+		for _, lock := range s.Locks {
+			locks = append(locks, lock.Table+" "+lock.Mode)
+		}
+		if got := strings.Join(locks, ", "); got != want.lock || strings.Join(s.Rewritten, ", ") != want.rewritten {
+			t.Errorf("%s: locks %q, rewritten %v, want %+v", s.Place, got, s.Rewritten, want)
+		}
+	}
+}
+
+func TestWhatFailsOnTheRealRowsFailsInTheRehearsal(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := write(t,
+		"1_people.sql", "create table people (email text);\ninsert into people values ('n.doe@ward.example'), ('n.doe@ward.example');\n",
+		"2_unique.sql", "create table a (id int);\n\nalter table people add unique (email);\n",
+		"3_later.sql", "create table b (id int);\n")
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	receipt, err := rehearse(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	fails(t, err, "2_unique.sql:3", "SQLSTATE 23505")
+	if receipt.Migrations != 0 || receipt.Statements != 2 {
+		t.Errorf("receipt %+v", receipt)
+	}
+	report := reportOf(t, receipt)
+	if !strings.Contains(report.Migrations[0].Error, "2_unique.sql:3") {
+		t.Errorf("report %+v", report)
+	}
+	text, _ := os.ReadFile(receipt.Report)
+	if bytes.Contains(text, []byte("n.doe@")) || strings.Contains(err.Error(), "n.doe@") {
+		t.Error("a person is in the report or in the error")
+	}
+	if copies(t, dsn) != 0 || hasTable(t, dsn, "a") {
+		t.Error("the failed rehearsal left something behind")
+	}
+}
+
+func TestALiveDatabaseIsDumpedForTheRehearsal(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), wards(t)
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	connect(t, dsn) // somebody is there
+	receipt, err := rehearse(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	if err != nil || receipt.Copy != "dump" || receipt.Migrations != 2 {
+		t.Errorf("receipt %+v, error %v", receipt, err)
+	}
+	r := rehearse(dsn, dir)
+	r.Copy = "template"
+	_, err = r.Run(t.Context(), tasktest.Env(t))
+	fails(t, err, "copy database", "SQLSTATE 55006")
+	if copies(t, dsn) != 0 {
+		t.Error("a copy is left")
+	}
+}
+
+func TestABackupIsRestoredForTheRehearsal(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), wards(t)
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	do(t, dsn, "insert into wards values (1, 'A1')")
+	archive := dumpOf(t, dsn)
+	var packed bytes.Buffer
+	encoder, err := zstd.NewWriter(&packed)
+	if err == nil {
+		_, err = encoder.Write(archive)
+	}
+	if err := errors.Join(err, encoder.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		content []byte
+		want    string // in the error, "" for none
+	}{
+		"compressed":       {packed.Bytes(), ""},
+		"not compressed":   {archive, ""},
+		"cut off":          {packed.Bytes()[:packed.Len()/2], "restore into the copy"},
+		"not an archive":   {[]byte("-- PostgreSQL database dump\n"), "not an archive of pg_dump"},
+		"an empty file":    {nil, "too short to be an archive"},
+		"damaged contents": {slices.Concat(archive[:len(archive)/3], []byte("xxxxxxxx"), archive[len(archive)/3:]), "restore into the copy"},
+	} {
+		path := filepath.Join(t.TempDir(), "app.dump.zst")
+		if err := os.WriteFile(path, c.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := rehearse(dsn, dir)
+		r.Copy, r.Backup = "backup", task.Path(path)
+		receipt, err := r.Run(t.Context(), tasktest.Env(t))
+		if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if c.want == "" && (err != nil || receipt.Copy != "backup" || receipt.Migrations != 2) {
+			t.Errorf("%s: receipt %+v, error %v", name, receipt, err)
+		}
+		if copies(t, dsn) != 0 {
+			t.Errorf("%s: a copy is left", name)
+		}
+	}
+	r := rehearse(dsn, dir)
+	r.Copy, r.Backup = "backup", "no/such/file"
+	if _, err := r.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), "no/such/file") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func dumpOf(t *testing.T, dsn redact.Secret) []byte {
+	t.Helper()
+	tool, err := pg.Tool("pg_dump")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := pg.Env(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), tool, "-Fc", "-Z0")
+	cmd.Env = append(os.Environ(), env...)
+	archive, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive
+}
+
+func TestTheNextRehearsalSweepsWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), wards(t)
+	name := query[string](t, dsn, "select current_database()") + "_phasegate_rehearsal"
+	do(t, dsn, "create database "+name)
+	if _, err := rehearse(dsn, dir).Run(t.Context(), tasktest.Env(t)); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, apply(dsn, dir))
+	do(t, dsn, "create database "+name)
+	receipt, err := rehearse(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	if !isSkip(err) || receipt.Report != "" {
+		t.Errorf("with nothing pending: %+v, %v", receipt, err)
+	}
+	if copies(t, dsn) != 0 {
+		t.Error("the leftover is still there")
+	}
+}
+
+func TestAnInterruptedRehearsalDropsItsCopy(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := write(t, "1_a.sql", "create table a (id int);\nselect pg_sleep(60);\n")
+	cause := errors.New("interrupted by the operator")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := rehearse(dsn, dir).Run(ctx, tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "the copy sleeps", func() bool {
+		return query[bool](t, dsn, `select exists (select from pg_stat_activity
+			where datname = current_database() || '_phasegate_rehearsal' and query like '%pg_sleep%')`)
+	})
+	cancel(cause)
+	if err := <-done; !errors.Is(err, cause) {
+		t.Errorf("error %v", err)
+	}
+	if copies(t, dsn) != 0 {
+		t.Error("the copy is left")
+	}
+}
+
+func TestTheCopyIsUsedWithTheSettingsOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	name := query[string](t, dsn, "select quote_ident(current_database())")
+	do(t, dsn, "create schema app; create table app.wards (id int); create table app.history (id int)")
+	do(t, dsn, "alter database "+name+" set search_path = app, public")
+	dir := write(t, "1_base.sql", "select 1;\n", "2_floor.sql", "alter table wards add column floor int;\n")
+	r := rehearse(dsn, dir)
+	r.Baseline = "1"
+	if receipt, err := r.Run(t.Context(), tasktest.Env(t)); err != nil || receipt.Migrations != 1 {
+		t.Errorf("receipt %+v, error %v", receipt, err)
+	}
+}
+
+func TestAnAccountThatMayNotMakeACopyIsFoundByTheCheck(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), wards(t)
+	name := query[string](t, dsn, "select current_database()")
+	do(t, dsn, "create role migrator login password 'pa55word-of-migrator'")
+	do(t, dsn, "grant create on database "+pgx.Identifier{name}.Sanitize()+" to migrator")
+	migrator := postgrestest.ForTest(t).RoleDSN("migrator", "pa55word-of-migrator", name)
+	fails(t, rehearse(migrator, dir).Check(t.Context(), tasktest.Env(t)), "lacks the right to create databases")
+}
+
+func TestAnImpossibleCopyIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]schema.Rehearse{
+		"an unknown way":      {Copy: "snapshot"},
+		"no way":              {},
+		"a backup without it": {Copy: "backup"},
+		"no time":             {Copy: "auto", StatementTimeout: -1},
+	} {
+		if r.Validate() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
 }
