@@ -11,7 +11,7 @@ import (
 type customClaims struct{ access, id map[string]any }
 
 var (
-	setClaim   = regexp.MustCompile("api\\.(accessToken|idToken)\\.setCustomClaim\\(\\s*(`[^`]*`|'[^']*'|\"[^\"]*\"|[\\w.$]+(?:\\s*\\+\\s*(?:'[^']*'|\"[^\"]*\"))?)\\s*,\\s*([^;]*?)\\s*\\)\\s*(?:;|\\n|$)")
+	setClaim   = regexp.MustCompile(`api\.(accessToken|idToken)\.setCustomClaim\(\s*([^,]+?)\s*,\s*([^;]*?)\s*\)\s*(?:;|\n|$)`)
 	constants  = regexp.MustCompile("(?:const|let|var)\\s+(\\w+)\\s*=\\s*([^;\\n]+)")
 	substitute = regexp.MustCompile(`\$\{\s*(\w+)\s*\}`)
 )

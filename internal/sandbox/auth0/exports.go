@@ -185,9 +185,8 @@ func (x *userExport) writer(to *gzip.Writer) (write func(userView), flush func()
 	}
 	_ = out.Write(row)
 	return func(v userView) {
-		d := toObject(v)
 		for i, field := range x.fields {
-			row[i] = csvValue(at(d, field.path), field.name)
+			row[i] = csvValue(v.field(field.path), field.name)
 		}
 		_ = out.Write(row)
 	}, out.Flush
@@ -195,13 +194,47 @@ func (x *userExport) writer(to *gzip.Writer) (write func(userView), flush func()
 
 func (x *userExport) object(v userView) map[string]any {
 	out := map[string]any{}
-	d := toObject(v)
 	for _, field := range x.fields {
-		if value := at(d, field.path); value != nil {
+		if value := v.field(field.path); value != nil {
 			out[field.name] = value
 		}
 	}
 	return out
+}
+
+// field returns what a path leads to in a user, nil if it leads nowhere. It
+// looks at the usual fields itself, because an export asks for millions of them.
+func (v userView) field(path []string) any {
+	if len(path) == 0 {
+		return nil
+	}
+	switch path[0] {
+	case "user_id":
+		return v.UserID
+	case "email":
+		return v.Email
+	case "name":
+		return v.Name
+	case "created_at":
+		return v.CreatedAt
+	case "email_verified":
+		if v.EmailVerified == nil {
+			return nil
+		}
+		return *v.EmailVerified
+	case "app_metadata":
+		return inMetadata(v.AppMetadata, path[1:])
+	case "user_metadata":
+		return inMetadata(v.UserMetadata, path[1:])
+	}
+	return at(toObject(v), path)
+}
+
+func inMetadata(data json.RawMessage, path []string) any {
+	if data == nil {
+		return nil
+	}
+	return at(toObject(data), path)
 }
 
 // at returns what a path leads to, nil if it leads nowhere.

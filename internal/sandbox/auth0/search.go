@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -78,7 +79,21 @@ func (u *user) fieldText(field string) string {
 	case "updated_at":
 		return millis(u.updated)
 	}
-	return textAt(toObject(u.view()), strings.Split(field, "."))
+	path := strings.Split(field, ".")
+	switch path[0] {
+	case "app_metadata":
+		return textIn(u.appMeta, path[1:])
+	case "user_metadata":
+		return textIn(u.userMeta, path[1:])
+	}
+	return textAt(toObject(u.view()), path)
+}
+
+func textIn(data []byte, path []string) string {
+	if data == nil {
+		return ""
+	}
+	return textAt(toObject(json.RawMessage(data)), path)
 }
 
 // textAt returns the text of what a path leads to; a path goes through every
