@@ -100,6 +100,9 @@ func (t *Tenant) listConnections(c *call) reply {
 	all := t.connections.where(func(d document) bool {
 		return c.equals(d, "name") && (len(strategies) == 0 || slices.Contains(strategies, text(d, "strategy")))
 	})
+	if c.query.Has("fields") && c.query.Get("include_fields") != "false" {
+		c.query.Set("fields", c.query.Get("fields")+",is_domain_connection") // which is there whatever was asked
+	}
 	return c.listDocuments("connections", "id", all)
 }
 

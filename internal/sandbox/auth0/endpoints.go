@@ -40,6 +40,10 @@ func userEndpoints() []endpoint {
 		// Since 2024 this one wants its own scope (Auth0, "Past Migrations").
 		{"POST /api/v2/users/{id}/roles", one("create:role_members"), roleIDsSchema(), (*Tenant).addUserRoles},
 		{"DELETE /api/v2/users/{id}/roles", one("update:users", "delete:role_members"), roleIDsSchema(), (*Tenant).removeUserRoles},
+		{"GET /api/v2/user-blocks", one("read:users"), nil, (*Tenant).readBlocks},
+		{"GET /api/v2/user-blocks/{id}", one("read:users"), nil, (*Tenant).readBlocks},
+		{"DELETE /api/v2/user-blocks", one("update:users"), nil, (*Tenant).deleteBlocks},
+		{"DELETE /api/v2/user-blocks/{id}", one("update:users"), nil, (*Tenant).deleteBlocks},
 		{"GET /api/v2/users/{id}/permissions", one("read:users"), nil, (*Tenant).listUserPermissions},
 		{"POST /api/v2/users/{id}/permissions", one("update:users"), permissionsSchema(), (*Tenant).addUserPermissions},
 		{"DELETE /api/v2/users/{id}/permissions", one("update:users"), permissionsSchema(), (*Tenant).removeUserPermissions},

@@ -212,22 +212,40 @@ func (v userView) field(path []string) any {
 	case "user_id":
 		return v.UserID
 	case "email":
-		return v.Email
+		return unlessEmpty(v.Email)
 	case "name":
 		return v.Name
 	case "created_at":
 		return v.CreatedAt
+	case "updated_at":
+		return v.UpdatedAt
 	case "email_verified":
-		if v.EmailVerified == nil {
-			return nil
-		}
-		return *v.EmailVerified
+		return unlessNil(v.EmailVerified)
+	case "blocked":
+		return unlessNil(v.Blocked)
+	case "identities":
+		i := v.Identities[0]
+		return at([]any{document{"connection": i.Connection, "user_id": i.UserID, "provider": i.Provider, "isSocial": i.IsSocial}}, path[1:])
 	case "app_metadata":
 		return inMetadata(v.AppMetadata, path[1:])
 	case "user_metadata":
 		return inMetadata(v.UserMetadata, path[1:])
 	}
 	return at(toObject(v), path)
+}
+
+func unlessEmpty(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func unlessNil(b *bool) any {
+	if b == nil {
+		return nil
+	}
+	return *b
 }
 
 func inMetadata(data json.RawMessage, path []string) any {

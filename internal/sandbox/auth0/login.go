@@ -16,18 +16,21 @@ const mostFailures = 10
 // A loginRecord is what the tenant remembers of logins from one address to one
 // user.
 type loginRecord struct {
-	failures int
-	attempts bucket
+	ip, login string
+	failures  int
+	attempts  bucket
 }
 
 // attempt counts a login. Auth0 allows 20 a minute from one address to one
-// user, then 10 a minute, successful ones included.
+// user, then 10 a minute, successful ones included. A tenant whose Authentication
+// API has no limit has none here either.
 func (t *Tenant) attempt(c *call, username string) (*loginRecord, bool) {
 	host, _, _ := net.SplitHostPort(c.RemoteAddr)
-	key := mailKey(host, strings.ToLower(username))
+	username = strings.ToLower(username)
+	key := mailKey(host, username)
 	record := t.logins[key]
 	if record == nil {
-		record = &loginRecord{attempts: bucket{limit: perMinute(20, 10), tokens: 20}}
+		record = &loginRecord{ip: host, login: username, attempts: bucket{limit: perMinute(20, 10), tokens: 20}}
 		t.logins[key] = record
 	}
 	return record, t.throttle.limits.Authentication.Burst == 0 || record.attempts.take(c.now)

@@ -1,6 +1,7 @@
 package auth0_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -77,4 +78,27 @@ func heap() uint64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return stats.HeapAlloc
+}
+
+func BenchmarkExport(b *testing.B) {
+	tenant := auth0.NewTenant(auth0.Config{Plan: auth0.Unlimited, Domain: "medlog.test", Seed: auth0.MedLogistics()})
+	const users = 20_000
+	create(b, tenant, 0, users)
+	body := `{"format":"json","fields":[{"name":"user_id"},{"name":"email"},{"name":"blocked"},{"name":"app_metadata.role"}]}`
+	b.ResetTimer()
+	for range b.N {
+		var job struct{ ID, Location string }
+		for _, a := range []func() answer{
+			func() answer { return request(tenant, "POST", "/api/v2/jobs/users-exports", body) },
+			func() answer { return request(tenant, "GET", "/api/v2/jobs/"+job.ID, "") },
+		} {
+			if err := json.Unmarshal([]byte(a().body), &job); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if a := request(tenant, "GET", strings.TrimPrefix(job.Location, "https://medlog.test"), ""); a.status != http.StatusOK {
+			b.Fatalf("status %d", a.status)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*users), "ns/user")
 }

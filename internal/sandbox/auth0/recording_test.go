@@ -22,7 +22,7 @@ import (
 const recordedDomain = "go-auth0-dev.eu.auth0.com"
 
 // families are the parts of the Management API that the tenant serves.
-var families = regexp.MustCompile(`^/api/v2/(users|users-by-email|roles|jobs|tickets|connections|clients|client-grants|resource-servers|actions|email-templates|tenants)([/?]|$)`)
+var families = regexp.MustCompile(`^/api/v2/(users|users-by-email|user-blocks|roles|jobs|tickets|connections|clients|client-grants|resource-servers|actions|email-templates|tenants)([/?]|$)`)
 
 // A recording is one file of real traffic.
 type recording struct {

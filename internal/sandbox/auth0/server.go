@@ -55,13 +55,19 @@ func (t *Tenant) StartAt(dir, address string) (*Server, error) {
 	s := &Server{CAFile: file, pool: x509.NewCertPool()}
 	s.pool.AddCert(authority)
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	return s, t.listen(s, "https", address, config)
+	if err := t.listen(s, "https", address, config); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // StartHTTP serves the tenant over plain HTTP on a free port of 127.0.0.1.
 func (t *Tenant) StartHTTP() (*Server, error) {
 	s := &Server{}
-	return s, t.listen(s, "http", "127.0.0.1:0", nil)
+	if err := t.listen(s, "http", "127.0.0.1:0", nil); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (t *Tenant) listen(s *Server, scheme, address string, config *tls.Config) error {

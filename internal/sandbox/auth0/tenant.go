@@ -82,8 +82,7 @@ type Tenant struct {
 	jobs        []*job
 	mails       []Mail
 	logins      map[string]*loginRecord
-	tickets     map[string]string // ticket to user id
-	management  string            // client id for ManagementClient
+	management  string // client id for ManagementClient
 }
 
 // NewTenant returns a tenant as c describes it. It panics if the seed
@@ -113,7 +112,6 @@ func NewTenant(c Config) *Tenant {
 		templates:   newDocuments("template"),
 		settings:    defaultSettings(),
 		logins:      map[string]*loginRecord{},
-		tickets:     map[string]string{},
 	}
 	for _, e := range endpoints() {
 		t.mux.Handle(e.pattern, t.serve(e))

@@ -18,7 +18,8 @@ func ticketSchema() *schema {
 	})
 }
 
-// ticketFor makes a ticket, which never sends a mail.
+// ticketFor makes a ticket, which never sends a mail. Its page is not served:
+// [Tenant.SetPassword] does what a user does there.
 func (t *Tenant) ticketFor(c *call, page string) reply {
 	u := t.users.byID[c.text("user_id")]
 	if id := c.text("connection_id"); id != "" {
@@ -27,9 +28,8 @@ func (t *Tenant) ticketFor(c *call, page string) reply {
 	if u == nil {
 		return noUser()
 	}
-	ticket := randomID(alphanumeric, 32)
-	t.tickets[ticket] = u.id
-	return answer(http.StatusCreated, document{"ticket": "https://" + c.domain + "/u/" + page + "?ticket=" + ticket + "#"})
+	ticket := "https://" + c.domain + "/u/" + page + "?ticket=" + randomID(alphanumeric, 32) + "#"
+	return answer(http.StatusCreated, document{"ticket": ticket})
 }
 
 // passwordTicket is POST /api/v2/tickets/password-change.

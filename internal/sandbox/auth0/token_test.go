@@ -140,9 +140,14 @@ func TestALoginIsRefusedInAuth0sWords(t *testing.T) {
 	if a := realm(tenant, "a@example.com", "right"); a.status != 429 || a.object(t)["error"] != "too_many_attempts" {
 		t.Errorf("after ten failures: %d %s", a.status, a.body)
 	}
+	if a := request(tenant, "GET", "/api/v2/user-blocks?identifier=a%40example.com", ""); !strings.Contains(a.body, `"identifier":"a@example.com"`) {
+		t.Errorf("blocks = %s", a.body)
+	}
+	request(tenant, "DELETE", "/api/v2/user-blocks/auth0%7C1", "").want(t, 204, "")
 	clock.advance(time.Hour)
-	if u, _ := tenant.User("auth0|1"); u.Logins != 1 {
-		t.Errorf("logins = %d, want 1", u.Logins)
+	realm(tenant, "a@example.com", "right").want(t, 200, "")
+	if u, _ := tenant.User("auth0|1"); u.Logins != 2 {
+		t.Errorf("logins = %d, want 2", u.Logins)
 	}
 	tenant.SetConnection(connection, false, "MedLogistics Sample Login")
 	realm(tenant, "a@example.com", "right").want(t, 400, "")
