@@ -3,6 +3,7 @@ package pg
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,8 +17,8 @@ import (
 // the database itself would do so, and would not be seen from another one.
 type Lock struct{ conn *pgx.Conn }
 
-// Acquire locks the database that dsn names, or says who holds it. It does not
-// wait. It refuses a pooler that shares sessions, see [Direct]: two clients would
+// Acquire locks the database that dsn names, or says who holds it. It waits
+// no longer than a killed process needs to let go. It refuses a pooler that shares sessions, see [Direct]: two clients would
 // both have the lock.
 func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	config, err := Parse(dsn)
@@ -43,19 +44,38 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	return &Lock{conn}, nil
 }
 
+// grace is how long the session of a process that was just killed may take to
+// end, and no reason to keep the next one off.
+const grace = time.Second
+
 // tryLock takes the lock or says who has it.
 func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
-	var locked bool
-	err := conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
-	if err != nil || locked {
-		return err
+	for deadline := time.Now().Add(grace); ; {
+		var locked bool
+		err := conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
+		if err != nil || locked {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return task.Hint(fmt.Errorf("another phasegate works on it%s", holder(ctx, conn, key)),
+				"wait until it has ended, or end it; phasegate status shows the runs of this journal")
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	return task.Hint(fmt.Errorf("another phasegate works on it%s", holder(ctx, conn, key)),
-		"wait until it has ended, or end it; phasegate status shows the runs of this journal")
 }
 
-// Release gives the lock back by closing its session.
-func (l *Lock) Release() { Close(l.conn) }
+// Release gives the lock back before it returns, so that the next step of a run
+// finds it free: a session that is closed ends only a moment later.
+func (l *Lock) Release() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, _ = l.conn.Exec(ctx, `select pg_advisory_unlock_all()`) // if it fails, the session's end gives it back
+	Close(l.conn)
+}
 
 // holder describes the session that has the lock, or returns "".
 func holder(ctx context.Context, conn *pgx.Conn, key string) string {

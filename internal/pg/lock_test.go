@@ -140,3 +140,15 @@ func TestLockOutlivesTheRolesTimeLimits(t *testing.T) {
 		t.Error("the lock was lost to idle_session_timeout")
 	}
 }
+
+func TestAReleasedLockIsFreeAtOnce(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	for i := range 30 {
+		lock, err := pg.Acquire(t.Context(), dsn)
+		if err != nil {
+			t.Fatalf("after %d releases: %v", i, err)
+		}
+		lock.Release()
+	}
+}
