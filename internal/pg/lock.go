@@ -17,9 +17,9 @@ import (
 // the database itself would do so, and would not be seen from another one.
 type Lock struct{ conn *pgx.Conn }
 
-// Acquire locks the database that dsn names, or says who holds it. It waits
-// no longer than a killed process needs to let go. It refuses a pooler that shares sessions, see [Direct]: two clients would
-// both have the lock.
+// Acquire locks the database that dsn names, or says who holds it. It waits no
+// longer than a killed process needs to let go. It refuses a pooler that shares
+// sessions, see [Direct]: two clients would both have the lock.
 func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	config, err := Parse(dsn)
 	if err != nil {
