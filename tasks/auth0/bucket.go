@@ -3,6 +3,7 @@ package auth0
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -21,27 +22,34 @@ const (
 	window = 8.0
 
 	// probeAfter is how long after its last answer an empty bucket is tried
-	// again, when nothing better is known.
+	// again, when nothing better is known and the tenant names no later time.
 	probeAfter = time.Second
 )
 
 // A bucket is what is known of one of the tenant's rate limits.
+//
+// What it reckons with is the supply: all requests that the tenant has allowed us
+// so far, those still left included. It grows as requests come back, and shrinks
+// as others use them up. An answer that says "remaining 7" to our request number
+// 40 puts it at 47. Requests that are under way together may have been counted
+// in another order than they were sent in, so that the lowest of their answers is
+// what holds.
 type bucket struct {
-	limit     int       // the bucket's size, 0 when not known yet
-	remaining int       // by the last answer
-	seen      time.Time // when that came
-	sent      time.Time // when the request that it answers was sent
-	pending   int       // requests without an answer yet
-	blocked   time.Time // nothing is sent before
-	refusals  int       // in a row
-	trust     float64   // see mostTrust; halved by a refusal, slowly regained
+	limit    int       // the bucket's size, 0 when not known yet
+	taken    int       // requests that were let through
+	pending  int       // requests without an answer yet
+	recent   []int     // the supply by the last answers, the newest last
+	supply   int       // the lowest of those that count
+	seen     time.Time // when the last answer came
+	reset    time.Time // when more are added, by that answer
+	blocked  time.Time // nothing is sent before
+	refusals int       // in a row
+	refused  time.Time // when the last one came
+	trust    float64   // see mostTrust; halved by a refusal, slowly regained
 
-	// The refill is learned from supply: what is left plus what we took. It grows
-	// by the refill and shrinks by what others take.
-	taken   int     // requests that were let through
-	supply  int     // at seen
 	gained  float64 // growth of supply, ageing over window
 	elapsed float64 // the seconds in which it grew, ageing alike
+	full    bool    // the last answer left nothing to be added
 }
 
 // A limit is what the headers of one answer say.
@@ -89,14 +97,14 @@ func (b *bucket) wait(now time.Time, share float64) time.Duration {
 		return requestTimeout // the first answer tells the limit, or its loss wakes us
 	}
 	refill := b.trust * b.refill()
-	left := min(float64(b.remaining)+refill*now.Sub(b.seen).Seconds(), float64(b.limit))
+	left := min(float64(b.supply-b.taken)+refill*now.Sub(b.seen).Seconds(), float64(b.limit))
 	lacking := b.reserve(share) + 1 + float64(b.pending) - left
 	if lacking <= 0 {
 		return 0
 	}
 	probe := requestTimeout
 	if b.pending == 0 {
-		probe = b.seen.Add(probeAfter).Sub(now)
+		probe = later(b.reset, b.seen.Add(probeAfter)).Sub(now)
 	}
 	if refill > 0 {
 		probe = min(probe, time.Duration(lacking/refill*float64(time.Second))+time.Millisecond)
@@ -110,36 +118,46 @@ func (b *bucket) reserve(share float64) float64 {
 }
 
 // refill returns how many requests a second come back to us, 0 when not known.
-// One request is taken off, since what we see is rounded.
+// Half a request is taken off, since what we see is rounded.
 func (b *bucket) refill() float64 {
 	if b.elapsed < 0.5 {
 		return 0
 	}
-	return max(0, (b.gained-1)/b.elapsed)
+	return max(0, (b.gained-0.5)/b.elapsed)
+}
+
+// send notes that a request is sent, and returns its ticket.
+func (b *bucket) send(now time.Time) ticket {
+	b.pending++
+	return ticket{bucket: b, sent: now, number: b.taken + b.pending, beside: b.pending - 1}
 }
 
 // report takes in the headers of an answer that is not a refusal.
-func (b *bucket) report(now, sent time.Time, l limit) {
+func (b *bucket) report(now time.Time, t ticket, l limit) {
+	now = t.sent.Add(now.Sub(t.sent) / 2) // about when the tenant counted it
 	b.taken++
 	b.refusals = 0
 	b.trust = min(mostTrust, b.trust*1.005)
 	if l.limit != b.limit {
-		b.limit, b.gained, b.elapsed = l.limit, 0, 0
-		b.seen = time.Time{}
+		b.limit = l.limit
+		b.forget()
 	}
-	if sent.Before(b.sent) {
-		// An older request's answer: what it says is no news unless it is bad.
-		l.remaining = min(l.remaining, b.remaining)
-	} else {
-		b.sent = sent
+	supply := l.remaining + t.number
+	if t.sent.Before(b.refused) {
+		// The numbers of requests sent before a refusal count that one too.
+		supply = min(supply, b.supply)
 	}
-	b.learn(now, l.remaining)
+	b.recent = append(b.recent, supply)
+	b.recent = b.recent[max(0, len(b.recent)-1-t.beside):]
+	b.learn(now, slices.Min(b.recent))
+	b.full = l.remaining >= l.limit-1
+	b.reset = earlier(l.reset, now.Add(2*time.Minute))
 }
 
-// refused takes in a 429: nothing is sent until the limit is reset. The answers
-// to requests that were sent before we knew teach nothing new.
-func (b *bucket) refused(now, sent time.Time, l limit) {
-	if sent.After(b.seen) || b.refusals == 0 {
+// refuse takes in a 429: nothing is sent until the limit is reset. Of several
+// that were sent before we knew, only the first teaches anything.
+func (b *bucket) refuse(now time.Time, t ticket, l limit) {
+	if b.refusals == 0 || t.sent.After(b.refused) {
 		b.trust /= 2
 		b.refusals++
 	}
@@ -148,21 +166,26 @@ func (b *bucket) refused(now, sent time.Time, l limit) {
 		least = now.Add(min(time.Second<<min(b.refusals-1, 6), time.Minute))
 	}
 	b.blocked = later(b.blocked, later(least, earlier(l.reset, now.Add(2*time.Minute))))
-	if b.limit > 0 {
-		b.learn(now, 0)
-	}
+	b.refused = now
+	b.recent = b.recent[:0]
+	b.learn(now, min(b.supply, b.taken+b.pending))
+	b.full = false
 }
 
-// learn notes what is left, and by how much the supply has grown.
-func (b *bucket) learn(now time.Time, remaining int) {
-	supply := remaining + b.taken
-	if dt := now.Sub(b.seen).Seconds(); !b.seen.IsZero() && b.remaining < b.limit-1 {
-		// A bucket that was full could not show what was added.
+// learn notes the supply, and by how much it has grown. A bucket that was full
+// could not show what would have been added.
+func (b *bucket) learn(now time.Time, supply int) {
+	if dt := now.Sub(b.seen).Seconds(); !b.seen.IsZero() && !b.full {
 		age := math.Exp(-dt / window)
 		b.gained = b.gained*age + float64(supply-b.supply)
 		b.elapsed = b.elapsed*age + dt
 	}
-	b.remaining, b.seen, b.supply = remaining, now, supply
+	b.supply, b.seen = supply, now
+}
+
+// forget drops what was learned: the limit has changed.
+func (b *bucket) forget() {
+	b.gained, b.elapsed, b.seen, b.recent = 0, 0, time.Time{}, nil
 }
 
 func later(a, b time.Time) time.Time {

@@ -40,6 +40,8 @@ type ticket struct {
 	bucket *bucket
 	group  string
 	sent   time.Time
+	number int // of our requests to the bucket
+	beside int // how many were under way when it was sent
 }
 
 // endpointGroup names the limit that a request falls under, on plans where not
@@ -91,8 +93,9 @@ func (p *pacer) try(group string) (ticket, time.Duration, <-chan struct{}) {
 	if wait := b.wait(now, p.share); wait > 0 {
 		return ticket{}, wait, p.changed
 	}
-	b.pending++
-	return ticket{b, group, now}, 0, nil
+	t := b.send(now)
+	t.group = group
+	return t, 0, nil
 }
 
 // answered hands the ticket back with what the tenant said.
@@ -107,10 +110,10 @@ func (p *pacer) answered(t ticket, status int, header http.Header) {
 	switch {
 	case status == http.StatusTooManyRequests:
 		p.throttled++
-		b.refused(now, t.sent, seen)
+		b.refuse(now, t, seen)
 	case ok:
 		b = p.shared(t.group, b, seen.limit)
-		b.report(now, t.sent, seen)
+		b.report(now, t, seen)
 	case b.limit == 0:
 		b.limit = unlimited
 	}
@@ -142,6 +145,7 @@ func (p *pacer) lost(t ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.bucket.pending--
+	t.bucket.taken++ // it may have been counted
 	p.wake()
 }
 

@@ -129,7 +129,7 @@ func open(a access, share float64) (tenant, *pacer, error) {
 }
 
 func openOver(a access, share float64, base http.RoundTripper) (tenant, *pacer, error) {
-	t := &transport{base: base, tokens: &tokens{access: a, base: base}, pace: newPacer(share)}
+	t := &transport{base: base, tokens: newTokens(a, base), pace: newPacer(share)}
 	s, err := newSDK(a, t)
 	return s, t.pace, err
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,14 +25,24 @@ type tokens struct {
 	access access
 	base   http.RoundTripper
 
-	mu      sync.Mutex
+	// turn is held by whoever reads, fetches or drops the token. A channel and
+	// not a mutex, so that a context ends the wait for a fetch.
+	turn    chan struct{}
 	current grant
+}
+
+func newTokens(a access, base http.RoundTripper) *tokens {
+	return &tokens{access: a, base: base, turn: make(chan struct{}, 1)}
 }
 
 // get returns the token, a new one if there is none or the last is about to end.
 func (t *tokens) get(ctx context.Context) (grant, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return grant{}, fmt.Errorf("get a token from %s: %w", t.access.domain, context.Cause(ctx))
+	}
 	if t.current.token != "" && time.Now().Before(t.current.renewAt) {
 		return t.current, nil
 	}
@@ -47,8 +56,8 @@ func (t *tokens) get(ctx context.Context) (grant, error) {
 
 // drop forgets a token that the tenant has refused, unless a newer one is here.
 func (t *tokens) drop(token string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
 	if t.current.token == token {
 		t.current = grant{}
 	}
