@@ -34,7 +34,7 @@ type Rehearse struct {
 	Dir              task.Path     `with:"dir,required"`      // directory of the migrations and of atlas.sum, their checksums
 	Baseline         string        `with:"baseline"`          // version whose tables are there already in a database that has no history; ignored where there is one or the database is empty
 	Copy             string        `with:"copy"`              // how to make the copy: auto (the default), template, backup or dump
-	Backup           task.Path     `with:"backup"`            // archive of pg_dump in the custom format, compressed with zstd or not, for copy backup
+	Backup           string        `with:"backup"`            // archive of pg_dump in the custom format, compressed with zstd or not, for copy backup
 	StatementTimeout time.Duration `with:"statement_timeout"` // how long a statement may run, but for CONCURRENTLY; default 15m, 0 for no limit
 }
 
@@ -119,7 +119,7 @@ func (r *Rehearse) Run(ctx context.Context, env *task.Env) (receipt Rehearsal, e
 	}
 	defer func() { err = errors.Join(err, c.drop(context.WithoutCancel(ctx))) }()
 	begin := time.Now()
-	receipt.Copy, err = c.make(ctx, r.Copy, string(r.Backup))
+	receipt.Copy, err = c.make(ctx, r.Copy, r.Backup)
 	if err != nil {
 		return Rehearsal{}, err
 	}

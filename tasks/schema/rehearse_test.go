@@ -232,7 +232,7 @@ func TestABackupIsRestoredForTheRehearsal(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := rehearse(dsn, dir)
-		r.Copy, r.Backup = "backup", task.Path(path)
+		r.Copy, r.Backup = "backup", path
 		receipt, err := r.Run(t.Context(), tasktest.Env(t))
 		if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v", name, err)
