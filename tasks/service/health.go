@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,10 +72,14 @@ func (p page) compare(body []byte) error {
 }
 
 // refuses tells whether nobody answers at the page's address: nothing listens,
-// or a proxy in front has nobody behind it.
+// or a proxy in front has nobody behind it. Who answers with a certificate that
+// is not trusted, or not yet, answers.
 func (p page) refuses(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	answer, err := p.client.Get(ctx, p.url, nil)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok || ctx.Err() != nil {
+		return false
+	}
 	return err != nil || answer.Status >= http.StatusBadGateway && answer.Status <= http.StatusGatewayTimeout
 }

@@ -232,13 +232,18 @@ func TestStopFailsWhenTheServiceStaysUp(t *testing.T) {
 
 func TestStopFailsWhenItsPageStillAnswers(t *testing.T) {
 	t.Parallel()
-	another := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer another.Close()
-	s := newService(t)
-	stop := stopOf(t, s)
-	stop.URL, stop.Timeout = another.URL, time.Second
-	if _, err := stop.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), "still answers") {
-		t.Errorf("error %v", err)
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer plain.Close()
+	untrusted := httptest.NewUnstartedServer(plain.Config.Handler)
+	untrusted.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	for _, url := range []string{plain.URL, untrusted.URL} {
+		stop := stopOf(t, newService(t))
+		stop.URL, stop.Timeout = url, 500*time.Millisecond
+		if _, err := stop.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), "still answers") {
+			t.Errorf("%s: error %v", url, err)
+		}
 	}
 }
 
