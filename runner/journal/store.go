@@ -40,9 +40,10 @@ type Writer interface {
 	// when they are on disk. After an error nothing more may be appended.
 	Append(ctx context.Context, events ...Event) ([]Event, error)
 
-	// Lost is closed when another process has taken the run or the target over,
-	// which a lock that lives on a connection allows after that broke: whatever
-	// is being done for the run is to stop. It is nil where that cannot be.
+	// Lost is closed when the run or a target of the store was taken over by
+	// another process, which can be after the connection broke that holds the
+	// lock: whatever is being done for the run is to stop. It is nil where that
+	// cannot be.
 	Lost() <-chan struct{}
 
 	// Close lets go of the run.
