@@ -1,0 +1,168 @@
+package auth0
+
+import (
+	"testing"
+
+	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
+	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// reasonsOf returns the reasons in a report by row.
+func reasonsOf(failures []failure) map[string]reason {
+	out := map[string]reason{}
+	for _, f := range failures {
+		out[f.Row] = f.Reason
+	}
+	return out
+}
+
+// nth returns the id of a row, in the order in which they are moved.
+func (s *scene) nth(n int) string {
+	s.t.Helper()
+	return s.text("select id::text from users order by id offset $1 limit 1", n)
+}
+
+func (s *scene) email(row string) string {
+	s.t.Helper()
+	return s.text("select email from users where id = $1", row)
+}
+
+func TestEveryKindOfPermanentFailureIsReportedWithItsReason(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, medlogistics.Population{Users: 60, Unmigratable: true})
+	mallory, taken, renamed := s.nth(20), s.nth(21), s.nth(22)
+	want := map[string]reason{}
+	for _, row := range []struct {
+		sql string
+		why reason
+	}{
+		{"select id::text from users where email like 'no address%'", invalidAddress},
+		{"select min(id::text) from users group by lower(email) having count(*) > 1", twinAddress},
+		{"select max(id::text) from users group by lower(email) having count(*) > 1", twinAddress},
+	} {
+		want[s.text(row.sql)] = row.why
+	}
+	// Somebody has the address of one row, and the user_id of another.
+	must(t, s.tenant.PutUser(emulator.User{Email: s.email(mallory)}))
+	must(t, s.tenant.PutUser(emulator.User{ID: "auth0|ml-" + taken, Email: "somebody@else.example"}))
+	must(t, s.tenant.PutUser(emulator.User{
+		ID: "auth0|ml-" + renamed, Email: "former@medlog.example",
+		AppMetadata: mark(row{id: renamed, role: "nurse"}),
+	}))
+	want[mallory], want[taken], want[renamed] = foreignAccount, foreignAccount, otherAddress
+	s.exec("update users set email = '' where id = $1", s.nth(23))
+	want[s.nth(23)] = noAddress
+
+	env := tasktest.Env(t)
+	r := s.move(env)
+	got := reasonsOf(s.report(r.Report))
+	for row, why := range want {
+		if got[row] != why {
+			t.Errorf("row %s failed for %q, want %q", row, got[row], why)
+		}
+	}
+	if len(got) != len(want) || r.Permanent != int64(len(want)) || r.Transient != 0 || r.Created != 60-int64(len(want)) {
+		t.Errorf("%d rows failed, want %d; the receipt says %+v", len(got), len(want), r)
+	}
+	if r.ByReason["conflict"] != 2 || r.ByReason["duplicate-email"] != 2 || r.SuccessRate != float64(r.Created)/60 {
+		t.Errorf("the receipt says %+v", r)
+	}
+	for _, f := range s.report(r.Report) {
+		if f.Do == "" || f.User != "auth0|ml-"+f.Row || f.Kind != "permanent" {
+			t.Errorf("the report says %+v", f)
+		}
+	}
+	if u, _ := s.tenant.User("auth0|ml-" + taken); u.Email != "somebody@else.example" || len(u.AppMetadata) > 0 || len(u.Roles) > 0 {
+		t.Errorf("somebody else's account was touched: %+v", u)
+	}
+}
+
+func TestRunAgainTakesUpOnlyTheFailed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, medlogistics.Population{Users: 40, Unmigratable: true})
+	env := tasktest.Env(t)
+	first := s.move(env)
+	if first.Created != 37 || first.Permanent != 3 {
+		t.Fatalf("the first receipt says %+v", first)
+	}
+	s.exec("update users set email = 'mended.' || id || '@medlog.example' where auth0_user_id is null")
+	s.tenant.ResetRequests()
+	second := s.move(env)
+	if second.Already != 37 || second.Created != 3 || second.SuccessRate != 1 {
+		t.Errorf("the second receipt says %+v", second)
+	}
+	if n := s.tenant.Requests().Total(creating); n != 3 {
+		t.Errorf("%d users were sent, not the three that had failed", n)
+	}
+	s.exactlyOnce(0)
+}
+
+func TestMinSuccessFailsTheStep(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, medlogistics.Population{Users: 40, Unmigratable: true})
+	i := s.importer()
+	i.MinSuccess = 1
+	r, err := i.Run(t.Context(), tasktest.Env(t))
+	if err == nil || task.HintOf(err) == "" || r.Created != 37 || r.SuccessRate != 37.0/40 {
+		t.Errorf("the error is %v, the receipt %+v", err, r)
+	}
+}
+
+func TestAfterARollbackTheAccountsAreAdoptedWithTheRolesOfToday(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(120))
+	s.move(tasktest.Env(t))
+	s.exec("update users set auth0_user_id = null")
+	changed := s.text("select id::text from users where role = 'nurse' order by id limit 1")
+	s.exec("update users set role = 'doctor' where id = $1", changed)
+	reset := s.text("select 'auth0|ml-' || id from users where role = 'pharmacist' order by id limit 1")
+	must(t, s.tenant.SetPassword(reset, "Somebody-chose-th1s"))
+	r := s.move(tasktest.Env(t))
+	if r.Created != 0 || r.Adopted != 120 || r.SuccessRate != 1 {
+		t.Errorf("the receipt says %+v", r)
+	}
+	if r.MustReset != 119 {
+		t.Errorf("%d must reset their password, want all but the one who has", r.MustReset)
+	}
+	s.exactlyOnce(0)
+}
+
+func TestARowThatIsDeletedWhileItsAccountIsMadeIsReported(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(30))
+	s.exec("delete from medication_administrations; delete from medication_orders; delete from drug_transfers")
+	gone := s.nth(10)
+	env := tasktest.Env(t)
+	env.Progress = func(done, _ int64, _ string) {
+		if done == 29 {
+			s.exec("delete from users where id = $1", gone)
+		}
+	}
+	r := s.move(env)
+	if got := reasonsOf(s.report(r.Report)); len(got) != 1 || got[gone] != rowChanged || r.Created != 29 {
+		t.Errorf("the report says %v, the receipt %+v", got, r)
+	}
+}
+
+func TestAnAccountThatVanishesBeforeItGetsItsRoleIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(30))
+	env := tasktest.Env(t)
+	vanished := 0
+	env.Progress = func(done, _ int64, _ string) {
+		if done == 30 {
+			for _, n := range []int{3, 4, 17} {
+				if s.tenant.DeleteUser("auth0|ml-" + s.nth(n)) {
+					vanished++
+				}
+			}
+		}
+	}
+	r := s.move(env)
+	if vanished != 3 || r.Created != 30 || r.Failed != 0 {
+		t.Errorf("%d vanished, the receipt says %+v", vanished, r)
+	}
+	s.exactlyOnce(0)
+}

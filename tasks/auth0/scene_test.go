@@ -1,0 +1,301 @@
+package auth0
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
+	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/schema"
+)
+
+// directory is the database connection of MedLogistics' tenant.
+const directory = "Username-Password-Authentication"
+
+// A scene is what the tasks work on: MedLogistics' database with the columns of
+// the cut-over, and its tenant, served over TLS.
+type scene struct {
+	t      testing.TB
+	dsn    redact.Secret
+	db     *pgx.Conn
+	tenant *emulator.Tenant
+	server *emulator.Server
+}
+
+// newScene makes a scene. The tenant has no rate limits unless it is given some.
+func newScene(t testing.TB, population medlogistics.Population, limits ...emulator.Limits) *scene {
+	t.Helper()
+	s := &scene{t: t, dsn: postgrestest.Database(t)}
+	must(t, population.Seed(context.Background(), s.dsn))
+	conn, err := pgx.Connect(context.Background(), s.dsn.Reveal())
+	must(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	s.db = conn
+	cutOver, err := schema.FS.ReadFile("20261101000000_auth0.sql")
+	must(t, err)
+	s.exec(string(cutOver))
+	config := emulator.Config{Plan: emulator.Unlimited, Seed: emulator.MedLogistics()}
+	if len(limits) > 0 {
+		config.Limits = &limits[0]
+	}
+	s.tenant = emulator.NewTenant(config)
+	s.server, err = s.tenant.Start(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { must(t, s.server.Close()) })
+	return s
+}
+
+func users(n int) medlogistics.Population { return medlogistics.Population{Users: n} }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *scene) exec(sql string, args ...any) {
+	s.t.Helper()
+	_, err := s.db.Exec(context.Background(), sql, args...)
+	must(s.t, err)
+}
+
+func (s *scene) number(sql string, args ...any) (n int) {
+	s.t.Helper()
+	must(s.t, s.db.QueryRow(context.Background(), sql, args...).Scan(&n))
+	return n
+}
+
+func (s *scene) text(sql string, args ...any) (text string) {
+	s.t.Helper()
+	must(s.t, s.db.QueryRow(context.Background(), sql, args...).Scan(&text))
+	return text
+}
+
+func mapping() Users {
+	return Users{
+		Table: "users", ID: "id", Email: "email", Auth0ID: "auth0_user_id", Role: "role",
+		Name: "full_name", IDPrefix: "ml-",
+	}
+}
+
+func roleMap() map[string]string {
+	return map[string]string{"doctor": "doctor", "nurse": "nurse", "pharmacist": "pharmacist"}
+}
+
+// importer returns the task as a plan would set it up.
+func (s *scene) importer() *ImportUsers {
+	id, secret := s.tenant.ManagementClient()
+	return &ImportUsers{
+		DSN: s.dsn, Domain: s.server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret),
+		CAFile: s.server.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(),
+		Share: 1, Workers: 8, Batch: 50, Patience: time.Minute,
+	}
+}
+
+func (s *scene) verifier() *VerifyUsers {
+	id, secret := s.tenant.ManagementClient()
+	return &VerifyUsers{
+		DSN: s.dsn, Domain: s.server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret),
+		CAFile: s.server.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(), Share: 1,
+	}
+}
+
+// move runs the importer, which must succeed.
+func (s *scene) move(env *task.Env) Imported {
+	s.t.Helper()
+	receipt, err := s.importer().Run(s.t.Context(), env)
+	if skip := (*task.SkipError)(nil); err != nil && !errors.As(err, &skip) {
+		s.t.Fatalf("import: %v", err)
+	}
+	return receipt
+}
+
+// exactlyOnce fails the test unless every user but the given number has exactly
+// one account, with the right role, and nobody else has one.
+func (s *scene) exactlyOnce(without int) {
+	s.t.Helper()
+	total := s.number("select count(*) from users")
+	if linked := s.number("select count(auth0_user_id) from users"); linked != total-without {
+		s.t.Errorf("%d of %d users have an Auth0 id, want %d", linked, total, total-without)
+	}
+	if distinct := s.number("select count(distinct auth0_user_id) from users"); distinct != total-without {
+		s.t.Errorf("there are %d different Auth0 ids, want %d", distinct, total-without)
+	}
+	made := 0
+	for _, u := range s.tenant.Users() {
+		if u.AppMetadata[markOurs] != markValue {
+			continue
+		}
+		made++
+		role := s.text(`select coalesce((select role::text from users where auth0_user_id = $1), 'nobody')`, u.ID)
+		if len(u.Roles) != 1 || u.Roles[0] != role || u.AppMetadata[markRole] != role {
+			s.t.Errorf("account %s has the roles %v and %v in app_metadata, its row %s", u.ID, u.Roles, u.AppMetadata[markRole], role)
+		}
+	}
+	if made != total-without {
+		s.t.Errorf("the tenant has %d accounts of ours, want %d", made, total-without)
+	}
+}
+
+// report reads the failures of the last run from a report.
+func (s *scene) report(path string) []failure {
+	s.t.Helper()
+	data, err := os.ReadFile(path)
+	must(s.t, err)
+	var failures []failure
+	for line := range strings.Lines(string(data)) {
+		var l struct {
+			failure
+			Event string `json:"event"`
+		}
+		must(s.t, json.Unmarshal([]byte(line), &l))
+		switch l.Event {
+		case "begin":
+			failures = nil
+		case "":
+			failures = append(failures, l.failure)
+		}
+	}
+	return failures
+}
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !condition(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// childConfig is the environment variable that makes this test binary a process
+// that runs one import and can be killed.
+const childConfig = "PHASEGATE_TEST_IMPORT"
+
+type child struct {
+	DSN, Domain, ClientID, Secret, CAFile, Dir string
+}
+
+func TestMain(m *testing.M) {
+	if config := os.Getenv(childConfig); config != "" {
+		os.Exit(runChild(config))
+	}
+	os.Exit(m.Run())
+}
+
+func runChild(config string) int {
+	var c child
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	i := &ImportUsers{
+		DSN: redact.NewSecret(c.DSN), Domain: c.Domain, ClientID: c.ClientID, ClientSecret: redact.NewSecret(c.Secret),
+		CAFile: c.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(),
+		Share: 1, Workers: 8, Batch: 50, Patience: time.Minute,
+	}
+	env := &task.Env{
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Dir: c.Dir,
+		Save: func(any) error { return nil }, Progress: func(int64, int64, string) {},
+	}
+	if _, err := i.Run(context.Background(), env); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// startImport starts an import in a process of its own.
+func (s *scene) startImport(dir string) *exec.Cmd {
+	s.t.Helper()
+	i := s.importer()
+	config, err := json.Marshal(child{
+		s.dsn.Reveal(), i.Domain, i.ClientID, i.ClientSecret.Reveal(), i.CAFile, dir,
+	})
+	must(s.t, err)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childConfig+"="+string(config))
+	cmd.Stderr = os.Stderr
+	must(s.t, cmd.Start())
+	s.t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	return cmd
+}
+
+// kill ends a process as kill -9 does, and waits until the database has noticed,
+// as an operator does who starts again.
+func (s *scene) kill(cmd *exec.Cmd) {
+	s.t.Helper()
+	must(s.t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	eventually(s.t, "the database has let go of the killed process's lock", func() bool {
+		return s.number(`select count(*) from pg_locks where locktype = 'advisory' and granted
+			and (classid::bigint << 32 | objid::bigint) = hashtextextended('phasegate:' || current_database(), 0)`) == 0
+	})
+}
+
+// recorded is an environment whose log and receipts can be searched.
+type recorded struct {
+	*task.Env
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func record(t testing.TB) *recorded {
+	r := &recorded{Env: tasktest.Env(t)}
+	r.Log = slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	save := r.Save
+	r.Save = func(receipt any) error {
+		raw, err := json.Marshal(receipt)
+		fmt.Fprintf(r, "%s %v\n", raw, err)
+		return save(receipt)
+	}
+	return r
+}
+
+func (r *recorded) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.out.Write(p)
+}
+
+// everything returns the log, what was saved, and all files of the run.
+func (r *recorded) everything(t testing.TB) string {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.out.String()
+	files, err := filepath.Glob(filepath.Join(r.Dir, "*"))
+	must(t, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		must(t, err)
+		all += string(data)
+	}
+	return all
+}
