@@ -10,7 +10,7 @@ type cause func(r *report, s *scan, message string, line int) bool
 func causes() []cause {
 	return []cause{
 		causeTab, causeLongQuote, causeUnclosedQuote, causeReference, causeBracket, causeAlias, causeStart, causeColon,
-		causeWords,
+		causeKey, causeWords,
 	}
 }
 
@@ -42,37 +42,40 @@ func causeLongQuote(r *report, s *scan, _ string, line int) bool {
 
 func causeReference(r *report, s *scan, _ string, line int) bool {
 	text := r.src.shown(line)
-	i := strings.Index(text, "${{")
+	i := strings.Index(text, opening)
 	if i < 0 || len(s.open) == 0 && !strings.ContainsAny(text[:i], "[{") || strings.ContainsAny(text[max(0, i-1):i], `"'`) {
 		return false
 	}
 	f := r.add(r.src.position(r.src.lines[line-1]+i), "syntax", "a reference between [ ] or { } needs quotes").
 		hint(`write "${{ ... }}"`)
-	f.Width = len("${{")
+	f.Width = len(opening)
 	return true
 }
 
 func causeBracket(r *report, s *scan, message string, line int) bool {
-	closer := ""
-	if len(s.open) > 0 {
-		closer = map[byte]string{'[': "]", '{': "}"}[r.src.text[s.open[len(s.open)-1]]]
+	if message != "did not find expected node content" && !strings.HasPrefix(message, "did not find expected ','") {
+		return false
 	}
-	unfinished := strings.HasPrefix(message, "did not find expected ','") ||
-		message == "did not find expected node content" && !strings.ContainsAny(r.src.shown(line), ",]}")
+	top := len(s.open) - 1
+	text := r.src.shown(line)
 	switch {
-	case unfinished && closer != "":
-		r.add(r.src.position(s.open[len(s.open)-1]), "syntax", "this bracket is not closed").
+	case s.after >= 0:
+		r.add(r.src.position(s.after), "syntax", "text after a closing quote").hint("put the whole value in quotes")
+	case s.crowded >= 0:
+		r.add(r.src.position(s.crowded), "syntax", "a second colon before the next comma").
+			hint("put a comma between two items, or the value in quotes")
+	case message == "did not find expected node content" && strings.ContainsAny(text, ",]}"):
+		r.add(r.src.position(r.src.lines[line-1]+strings.IndexAny(text, ",]}")), "syntax", "a value is missing here")
+	case s.mismatch >= 0:
+		r.add(r.src.position(s.mismatch), "syntax", "this bracket closes none of its kind")
+	case top >= 0:
+		closer := map[byte]string{'[': "]", '{': "}"}[r.src.text[s.open[top].at]]
+		r.add(r.src.position(s.open[top].at), "syntax", "this bracket is not closed").
 			hint("close it with %s, and put a comma between two items", closer)
-		return true
-	case message == "did not find expected node content":
-		p := r.src.firstWord(line)
-		if i := strings.IndexAny(r.src.shown(line), ",]}"); i >= 0 {
-			p = r.src.position(r.src.lines[line-1] + i)
-		}
-		r.add(p, "syntax", "a value is missing here")
-		return true
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 // causeAlias finds an alias without its anchor, which is mostly meant as text.
@@ -112,46 +115,60 @@ func causeColon(r *report, s *scan, message string, line int) bool {
 			r.add(r.src.position(s.colons[1]), "syntax", "a second colon on one line").hint("put the value in quotes if the colon belongs to it")
 			return true
 		}
+		above := strings.TrimLeft(r.src.shown(line-1), " ")
+		if len(above) > 1 && above[0] == '-' && above[1] != ' ' && above[1] != '-' {
+			r.add(r.src.firstWord(line-1), "syntax", "there is no space after this dash").hint(`write "- key: value"`)
+			return true
+		}
 		r.add(r.src.firstWord(line), "syntax", "this key belongs to nothing: the line above has a value already, or lacks its colon").
 			hint("check the colon above and the indentation here")
 		return true
 	case "could not find expected ':'":
+		if i := strings.IndexByte(r.src.shown(line), ':'); i >= 0 {
+			r.add(r.src.position(r.src.lines[line-1]+i), "syntax", "there is no space after this colon").hint(`write "key: value"`)
+			return true
+		}
 		r.add(r.src.firstWord(line), "syntax", "this key has no colon").hint(`write "key: value"`)
 		return true
 	}
 	return false
 }
 
-// causeWords says the library's other messages in plain words, at the first
-// word of the line.
-func causeWords(r *report, s *scan, message string, line int) bool {
+// causeKey looks at a line that goes on where no key or item can.
+func causeKey(r *report, s *scan, message string, line int) bool {
 	p := r.src.firstWord(line)
-	switch message {
-	case "did not find expected key":
-		if s.longEnd == 0 && len(s.colons) > 0 && len(s.starts) > 1 {
-			if quoted := r.src.text[s.starts[1]:]; quoted[0] == '"' || quoted[0] == '\'' {
-				p = r.src.position(s.starts[1] + quotedLength(strings.SplitN(quoted, "\n", 2)[0]))
-				r.add(p, "syntax", "text after a closing quote").hint("put the whole value in quotes")
-				return true
-			}
-		}
-		r.add(p, "syntax", "this line fits no level of indentation above it").hint("indent it like the keys that it belongs to")
-	case "did not find expected '-' indicator":
+	switch {
+	case message == "did not find expected '-' indicator":
 		r.add(p, "syntax", "a list goes on here, but the line does not start with -").hint("start it with - or change its indentation")
-	case "block sequence entries are not allowed in this context":
-		for _, at := range s.starts {
-			if r.src.text[at] == '-' {
-				p = r.src.position(at)
-				break
-			}
+	case message != "did not find expected key":
+		return false
+	case s.after >= 0:
+		r.add(r.src.position(s.after), "syntax", "text after a closing quote").hint("put the whole value in quotes")
+	case s.mismatch >= 0:
+		r.add(r.src.position(s.mismatch), "syntax", "this bracket closes none of its kind")
+	case strings.HasPrefix(strings.TrimLeft(r.src.shown(line), " "), "- "):
+		r.add(p, "syntax", "an item of a list stands among keys").hint("put the list under a key of its own, or indent it like its list")
+	default:
+		r.add(p, "syntax", "this line fits no level of indentation above it").hint("indent it like the keys that it belongs to")
+	}
+	return true
+}
+
+// causeWords says the library's other messages in plain words.
+func causeWords(r *report, s *scan, message string, line int) bool {
+	p, text := r.src.firstWord(line), r.src.shown(line)
+	switch {
+	case strings.HasPrefix(message, "block sequence entries"):
+		if i := strings.Index(text, ": - "); i >= 0 {
+			p = r.src.position(r.src.lines[line-1] + i + len(": "))
 		}
 		r.add(p, "syntax", "a list cannot start on the line of its key").hint("start it on the next line")
-	case "found unknown escape character":
-		if i := strings.IndexByte(r.src.shown(line), '\\'); i >= 0 {
+	case strings.Contains(message, "escape") || strings.Contains(message, "hexdecimal"):
+		if i := strings.IndexByte(text, '\\'); i >= 0 {
 			p = r.src.position(r.src.lines[line-1] + i)
 		}
 		r.add(p, "syntax", "an escape that YAML does not know").hint(`write \\ for a backslash, or use single quotes`)
-	case "exceeded max depth of 10000":
+	case strings.HasPrefix(message, "exceeded max depth"):
 		r.add(p, "nesting", "lists and mappings are nested more than %d deep", MaxDepth)
 	default:
 		return false

@@ -100,6 +100,9 @@ func (d *decoder) wrong(n *yaml.Node, c site, want class) bool {
 	if want == classList && n.Kind == yaml.ScalarNode {
 		f.hint("write [%s], or one item a line after a dash", n.Value)
 	}
+	if want == classList && n.Kind == yaml.MappingNode && len(n.Content) > 0 && strings.HasPrefix(n.Content[0].Value, "-") {
+		f.hint("write a space after the dash")
+	}
 	return false
 }
 

@@ -3,26 +3,37 @@ package plan
 import "strings"
 
 // scan is a rough reading of the file up to a line, made only when YAML cannot
-// be read: it knows which quotes and brackets are open and where tabs stand.
+// be read: it knows which quotes and brackets are open, and what fits nothing.
+// Places are byte offsets in the source, or -1.
 type scan struct {
-	src *source
+	src  *source
+	last int // the last line
 
-	tab      int    // offset of the first tab in an indentation, or -1
-	open     []int  // offsets of the brackets that are open at the end
-	quote    int    // offset of the quote that is open at the end, or -1
-	long     int    // offset of the last quote that went over the end of its line, or -1
-	longEnd  int    // line on which it was closed
-	broken   bool   // text that fits nothing follows it there
-	block    int    // indentation of the block text being passed, or -1
-	colons   []int  // offsets of ": " in the last line
-	starts   []int  // offsets of the tokens in the last line
-	last     int    // the last line
-	lineWord string // the last line's text
+	tab      int       // the first tab in an indentation
+	quote    int       // the quote that is open at the end
+	long     int       // the last quote that went over the end of its line
+	longEnd  int       // the line on which it was closed
+	broken   bool      // text that fits nothing follows it there
+	after    int       // text behind a closing quote
+	open     []bracket // the brackets that are open at the end
+	mismatch int       // a bracket that closes none, or one of the other kind
+	crowded  int       // a second colon between two commas
+	colons   []int     // the colons that end a key, in the last line
+	starts   []int     // the tokens of the last line
+
+	block int  // indentation of the key whose block text is passed
+	start bool // a token may start here
+	key   int  // column of the line's first token, after dashes
+	shut  int  // column of the line's last closing bracket
 }
 
-// scanTo reads the lines up to last.
+// bracket is an open [ or {.
+type bracket struct{ at, colons int }
+
+// scanTo reads the lines up to last, and on to the end of a quote that is open
+// there.
 func scanTo(src *source, last int) *scan {
-	s := &scan{src: src, tab: -1, quote: -1, long: -1, block: -1, last: last, lineWord: src.line(last)}
+	s := &scan{src: src, last: last, tab: -1, quote: -1, long: -1, after: -1, mismatch: -1, crowded: -1, block: -1}
 	for n := 1; n <= len(src.lines) && (n <= last || s.quote >= 0); n++ {
 		if !s.skipped(n) && len(src.line(n)) <= longestLine {
 			s.line(n)
@@ -31,7 +42,7 @@ func scanTo(src *source, last int) *scan {
 	return s
 }
 
-// skipped passes over blank lines and block texts.
+// skipped passes over blank lines, comments and block texts.
 func (s *scan) skipped(n int) bool {
 	line := s.src.line(n)
 	text := strings.TrimLeft(line, " ")
@@ -53,82 +64,91 @@ func (s *scan) skipped(n int) bool {
 
 // line reads one line of structure.
 func (s *scan) line(n int) {
-	base, line := s.src.lines[n-1], s.src.line(n)
-	if n == s.last {
-		s.colons, s.starts = nil, nil
-	}
-	key := -1            // where the line's first token starts, after dashes
-	start := s.quote < 0 // a token may start here
+	line := s.src.line(n)
+	s.colons, s.starts, s.key, s.shut, s.start = nil, nil, -1, -1, s.quote < 0
 	for i := 0; i < len(line); i++ {
-		if s.quote >= 0 {
+		switch c := line[i]; {
+		case s.quote >= 0:
 			i = s.closeQuote(n, i)
-			start = false
-			continue
-		}
-		c := line[i]
-		switch {
+			s.start = false
 		case c == ' ' || c == '\t':
-			continue
 		case c == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t'):
 			return
-		case s.separator(line, i):
-			start = true
-			if c == ':' && n == s.last {
-				s.colons = append(s.colons, base+i)
+		case s.separated(n, line, i):
+			s.start = true
+		case strings.IndexByte("[{]}", c) >= 0 && (s.start || len(s.open) > 0 || s.shut >= 0 && strings.TrimSpace(line[s.shut+1:i]) == ""):
+			s.bracket(n, i, c)
+		case s.start:
+			s.start = false
+			if s.token(n, line, i) {
+				return
 			}
-			continue
-		case c == '[' || c == '{':
-			if start {
-				s.open = append(s.open, base+i)
-			}
-			continue
-		case c == ']' || c == '}':
-			if len(s.open) > 0 {
-				s.open = s.open[:len(s.open)-1]
-			}
-			continue
-		}
-		if !start {
-			continue
-		}
-		start = false
-		if key < 0 {
-			key = i
-		}
-		if n == s.last {
-			s.starts = append(s.starts, base+i)
-		}
-		if c == '"' || c == '\'' {
-			s.quote = base + i
-		} else if (c == '|' || c == '>') && len(s.open) == 0 {
-			s.block = max(0, key)
-			if key == i {
-				s.block = max(0, strings.LastIndexByte(line[:i], '-'))
-			}
-			return
 		}
 	}
 }
 
-// separator tells whether the byte at i ends a token: a colon or a dash before a
+// separated tells whether the byte at i ends a token: a colon or a dash before a
 // space, or a comma between brackets.
-func (s *scan) separator(line string, i int) bool {
+func (s *scan) separated(n int, line string, i int) bool {
 	last := i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\t'
-	switch line[i] {
-	case ':':
-		return last
-	case '-', '?':
+	top := len(s.open) - 1
+	switch c := line[i]; {
+	case c == ':' && last:
+		s.colons = append(s.colons, s.src.lines[n-1]+i)
+		if top >= 0 {
+			if s.open[top].colons++; s.open[top].colons > 1 && s.crowded < 0 {
+				s.crowded = s.src.lines[n-1] + i
+			}
+		}
+		return true
+	case c == ',' && top >= 0:
+		s.open[top].colons = 0
+		return true
+	case c == '-' || c == '?':
 		return last && strings.Trim(line[:i], " -?") == ""
-	case ',':
-		return len(s.open) > 0
+	}
+	return false
+}
+
+// bracket opens or closes one.
+func (s *scan) bracket(n, i int, c byte) {
+	at, top := s.src.lines[n-1]+i, len(s.open)-1
+	switch {
+	case c == '[' || c == '{':
+		if s.start {
+			s.open = append(s.open, bracket{at: at})
+		}
+	case top >= 0 && s.src.text[s.open[top].at]+2 == c: // as ASCII has them
+		s.open, s.start, s.shut = s.open[:top], false, i
+	case s.mismatch < 0:
+		s.mismatch = at
+	}
+}
+
+// token starts one at i. It returns true if the rest of the line is none, but
+// the header of a block text.
+func (s *scan) token(n int, line string, i int) bool {
+	if s.key < 0 {
+		s.key = i
+	}
+	s.starts = append(s.starts, s.src.lines[n-1]+i)
+	switch c := line[i]; {
+	case c == '"' || c == '\'':
+		s.quote = s.src.lines[n-1] + i
+	case (c == '|' || c == '>') && len(s.open) == 0:
+		s.block = s.key
+		if s.key == i { // an item of a list: its text is indented by its dash
+			s.block = max(0, strings.LastIndexByte(line[:i], '-'))
+		}
+		return true
 	}
 	return false
 }
 
 // closeQuote returns the index in line n of the end of the open quote, or of the
-// line's last byte.
+// line's end.
 func (s *scan) closeQuote(n, i int) int {
-	base, line := s.src.lines[n-1], s.src.line(n)
+	line := s.src.line(n)
 	mark := s.src.text[s.quote]
 	for ; i < len(line); i++ {
 		switch {
@@ -137,14 +157,23 @@ func (s *scan) closeQuote(n, i int) int {
 		case line[i] == mark && mark == '\'' && i+1 < len(line) && line[i+1] == '\'':
 			i++
 		case line[i] == mark:
-			if s.quote < base && !s.broken {
-				s.long, s.longEnd = s.quote, n
-				rest := strings.TrimSpace(line[i+1:])
-				s.broken = rest != "" && !strings.ContainsRune(":,]}#", rune(rest[0]))
-			}
-			s.quote = -1
+			s.closed(n, i)
 			return i
 		}
 	}
 	return i
+}
+
+// closed notes the end of a quote and what follows it.
+func (s *scan) closed(n, i int) {
+	base, line := s.src.lines[n-1], s.src.line(n)
+	rest := strings.TrimLeft(line[i+1:], " \t")
+	loose := rest != "" && !strings.ContainsRune(":,]}#", rune(rest[0]))
+	switch {
+	case s.quote < base && !s.broken:
+		s.long, s.longEnd, s.broken = s.quote, n, loose
+	case s.quote >= base && loose && s.after < 0:
+		s.after = base + len(line) - len(rest)
+	}
+	s.quote = -1
 }

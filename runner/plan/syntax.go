@@ -52,7 +52,7 @@ func decode(d *yaml.Decoder) (node *yaml.Node, err error) {
 // secondDocument returns the place of the marker that ends the first document.
 func (s *source) secondDocument(root *yaml.Node) Position {
 	for n := root.Line + 1; n <= len(s.lines); n++ {
-		if word, _, _ := strings.Cut(s.line(n), " "); word == "---" || word == "..." {
+		if word, _, _ := strings.Cut(s.line(n), " "); word == "---" || word == "..." || strings.HasPrefix(word, "%") {
 			return Position{Line: n, Column: 1}
 		}
 	}
