@@ -98,7 +98,7 @@ type Imported struct {
 	Throttled      int64            `json:"throttled"`           // of these, refused as too fast and sent again
 	RateLimit      int64            `json:"rate_limit"`          // the smallest limit that the tenant reported, in requests
 	Report         string           `json:"report"`              // path of report.ndjson
-	Took           float64          `json:"took_seconds"`        //
+	Took           float64          `json:"took_seconds"`        // from the first look to the last write-back
 	RequestsPerSec float64          `json:"requests_per_second"` // over the whole time
 }
 

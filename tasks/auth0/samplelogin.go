@@ -70,7 +70,7 @@ type LoggedIn struct {
 	Logins  int64    `json:"logins"`       // that the API accepted, with the right role
 	Roles   []string `json:"roles"`        // of the tenant, that these logins had
 	LeftOut []string `json:"left_out"`     // roles without a user to try
-	Took    float64  `json:"took_seconds"` //
+	Took    float64  `json:"took_seconds"` // all logins together
 }
 
 // sampleApplication is the name of the application that the logins go through.

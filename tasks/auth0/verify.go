@@ -79,7 +79,7 @@ type Verified struct {
 	Blocked     int64   `json:"blocked"`      // accounts that cannot log in
 	Differences int64   `json:"differences"`  // all of these
 	Report      string  `json:"report"`       // path of verify-users.ndjson
-	Took        float64 `json:"took_seconds"` //
+	Took        float64 `json:"took_seconds"` // from the first look to the last difference
 }
 
 func (t *VerifyUsers) access() access { return access{t.Domain, t.ClientID, t.ClientSecret, t.CAFile} }
