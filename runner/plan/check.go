@@ -22,7 +22,7 @@ type checker struct {
 	// instances are the steps' tasks, as far as they are known while nothing
 	// runs, in the order of scope.all; nil where the configuration is wrong.
 	instances []task.Instance
-	partial   []bool // a value of the instance is not known yet
+	unsure    []bool // a value of the instance is not known yet
 
 	sums map[string][sha256.Size]byte // of the files that the steps read
 }
@@ -52,12 +52,12 @@ func (c *checker) check(src []byte) {
 func checkConfigs(c *checker) {
 	for _, e := range c.scope.all {
 		refs := &static{scope: c.scope, from: e}
-		c.refs, c.via, c.decoder.partial = refs, e.step.With.via, false
+		c.refs, c.via, c.partial = refs, e.step.With.via, false
 		c.instances = append(c.instances, c.configure(e))
-		c.partial = append(c.partial, c.decoder.partial)
+		c.unsure = append(c.unsure, c.partial)
 		e.step.needs = refs.needs
 	}
-	c.refs, c.via, c.decoder.partial = nil, nil, false
+	c.refs, c.via, c.partial = nil, nil, false
 }
 
 // configure returns the entry's task as far as its configuration is known, or nil
@@ -111,7 +111,7 @@ func checkProbes(c *checker) {
 // known.
 func checkTasks(c *checker) {
 	for i, e := range c.scope.all {
-		if c.instances[i] == nil || c.partial[i] {
+		if c.instances[i] == nil || c.unsure[i] {
 			continue
 		}
 		for _, err := range split(c.instances[i].Validate()) {

@@ -23,9 +23,9 @@ type decoder struct {
 	// refs resolves references. It is nil where they have no place.
 	refs referents
 
-	partial  bool     // a reference was not resolved since this was last cleared
-	steps    int      // decoded so far
-	absolute []string // the paths that the plan gives as absolute ones
+	partial  bool            // a reference was not resolved since this was last cleared
+	steps    int             // decoded so far
+	absolute map[string]bool // the paths that the plan gives as absolute ones
 
 	// doubtful are the mappings of which a part could not be read: what they
 	// lack is not reported.

@@ -96,7 +96,19 @@ func (d Diagnostic) excerpt() (line string, indent, width int) {
 		b.WriteString(shown)
 		column++
 	}
-	return strings.TrimRight(b.String(), " "), indent, max(1, width)
+	return crop(strings.TrimRight(b.String(), " "), indent, max(1, width))
+}
+
+// crop cuts a long line to the part around the caret.
+func crop(line string, indent, width int) (string, int, int) {
+	const most, before = 160, 60
+	cells := []rune(line)
+	if len(cells) <= most {
+		return line, indent, width
+	}
+	start := max(0, min(indent-before, len(cells)-most))
+	end := min(start+most, len(cells))
+	return string(cells[start:end]), indent - start, max(1, min(width, end-indent))
 }
 
 // Diagnostics are the findings about one plan, sorted by their position.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // digestFrame begins what is hashed. A change to the framing changes it, and
@@ -86,9 +85,9 @@ func fileProblem(err error) string {
 // fileName returns the name of a file in the digest: relative to the plan's
 // directory, so that the digest is the same wherever the plan lies, unless the
 // plan itself gives an absolute path.
-func fileName(dir, file string, absolute []string) string {
-	for _, root := range absolute {
-		if file == root || strings.HasPrefix(file, root+string(filepath.Separator)) {
+func fileName(dir, file string, absolute map[string]bool) string {
+	for root := file; root != filepath.Dir(root); root = filepath.Dir(root) {
+		if absolute[root] {
 			return filepath.ToSlash(file)
 		}
 	}

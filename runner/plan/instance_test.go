@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -283,9 +284,7 @@ func TestADefaultStandsInForAnUnsetOrEmptyVariable(t *testing.T) {
 	p := loaded(t, "full.yaml")
 	for set, want := range map[string]string{"": "4", "8": "8"} {
 		vars := map[string]string{"JOBS": set}
-		for name, value := range variables {
-			vars[name] = value
-		}
+		maps.Copy(vars, variables)
 		if got, ok := environ(t, p, vars).Lookup("JOBS"); !ok || got != want {
 			t.Errorf("JOBS=%q: got %q, want %q", set, got, want)
 		}

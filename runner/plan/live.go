@@ -144,5 +144,5 @@ func (p Probe) Target(v Values) (string, error) {
 
 // decoder returns a decoder for a part of the plan, which was checked before.
 func (p *Plan) decoder(refs referents) *decoder {
-	return &decoder{report: &report{src: p.src}, shapes: shapes{}, refs: refs, dir: p.Dir, doubtful: map[*yaml.Node]bool{}}
+	return &decoder{report: &report{src: p.src}, shapes: shapes{}, refs: refs, dir: p.Dir, doubtful: map[*yaml.Node]bool{}, absolute: map[string]bool{}}
 }

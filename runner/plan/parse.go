@@ -55,7 +55,7 @@ func parse(r *report, src []byte, tasks task.Set) *Plan {
 	if err != nil {
 		dir = filepath.Dir(r.src.path)
 	}
-	d := &decoder{report: r, shapes: shapes{}, dir: dir, tasks: map[string]task.Spec{}, doubtful: map[*yaml.Node]bool{}}
+	d := &decoder{report: r, shapes: shapes{}, dir: dir, tasks: map[string]task.Spec{}, doubtful: map[*yaml.Node]bool{}, absolute: map[string]bool{}}
 	for _, spec := range tasks.All() {
 		d.tasks[spec.Name] = spec
 		d.names = append(d.names, spec.Name)

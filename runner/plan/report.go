@@ -58,9 +58,6 @@ func (r *report) add(p Position, rule, format string, args ...any) *finding {
 	return f
 }
 
-// full tells that further findings will not be kept.
-func (r *report) full() bool { return len(r.list) >= maxFindings }
-
 // at reports an error at the token at which n starts.
 func (r *report) at(n *yaml.Node, rule, format string, args ...any) *finding {
 	f := r.add(positionOf(n), rule, format, args...)

@@ -129,8 +129,9 @@ func setDuration(v reflect.Value, text string) *badValue {
 // path resolves a path of the plan against the directory of its file.
 func (d *decoder) path(text string) string {
 	if filepath.IsAbs(text) {
-		d.absolute = append(d.absolute, filepath.Clean(text))
-		return filepath.Clean(text)
+		path := filepath.Clean(text)
+		d.absolute[path] = true
+		return path
 	}
 	return filepath.Join(d.dir, text)
 }

@@ -80,7 +80,7 @@ func (all shapes) of(t reflect.Type) *shape {
 	case classInt, classFloat:
 		s.bits = t.Bits()
 	case classText:
-		if enum, ok := reflect.Zero(t).Interface().(interface{ Words() []string }); ok {
+		if enum, ok := reflect.TypeAssert[interface{ Words() []string }](reflect.Zero(t)); ok {
 			s.words = enum.Words()
 		}
 	case classStruct:

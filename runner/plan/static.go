@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/plan/condition"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -92,6 +93,8 @@ func (s *static) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 
 func (s *static) misfit(d *decoder, field task.Field, how use) string {
 	switch {
+	case field.Type == reflect.TypeFor[redact.Secret]():
+		return "is a secret, which no receipt keeps"
 	case how.to == nil:
 		return ""
 	case how.whole:

@@ -51,7 +51,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 		d.hidden.steps = true
 		return d.wrong(n, c, classStruct)
 	}
-	if located, ok := v.Addr().Interface().(interface{ settle(n, key *yaml.Node) }); ok {
+	if located, ok := reflect.TypeAssert[interface{ settle(n, key *yaml.Node) }](v.Addr()); ok {
 		located.settle(n, c.key)
 	}
 	for i, preset := range s.preset {
@@ -73,7 +73,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 		found[i] = true
 		ok = d.field(n, value, v.Field(s.fields[i].Index), s.bounds[i], site{what: c.what, key: key}) && ok
 	}
-	if step, is := v.Addr().Interface().(*Step); is {
+	if step, is := reflect.TypeAssert[*Step](v.Addr()); is {
 		d.hidden.steps = d.hidden.steps || step.ID == ""
 	}
 	return d.required(n, s, found, c) && ok
@@ -170,7 +170,7 @@ func noun(t reflect.Type) string {
 
 // ownerOf tells where a key belongs that stands in the wrong place.
 func (d *decoder) ownerOf(key string, v reflect.Value) string {
-	if step, ok := v.Addr().Interface().(*Step); ok {
+	if step, ok := reflect.TypeAssert[*Step](v.Addr()); ok {
 		if spec, found := d.tasks[step.taskName()]; found {
 			if _, found := d.shapes.of(spec.Config).index[key]; found {
 				return "it belongs to with, as a key of " + spec.Name

@@ -103,8 +103,7 @@ func reason(err error) string {
 	if errors.Is(err, errNotFinite) {
 		return errNotFinite.Error()
 	}
-	var at *file.Error
-	if errors.As(err, &at) {
+	if _, ok := errors.AsType[*file.Error](err); ok {
 		return "the receipts do not have the values that the expression needs"
 	}
 	return err.Error()
