@@ -19,12 +19,8 @@ type checker struct {
 	plan  *Plan
 	scope *scope
 
-	// instances are the steps' tasks, as far as they are known while nothing
-	// runs, in the order of scope.all; nil where the configuration is wrong.
-	instances []task.Instance
-	unsure    []bool // a value of the instance is not known yet
-
-	sums map[string][sha256.Size]byte // of the files that the steps read
+	sums    map[string][sha256.Size]byte // of the files that the steps read
+	missing map[string]error             // of the files that cannot be read
 }
 
 // check reports what breaks a rule, and completes the plan.
@@ -40,22 +36,33 @@ func (c *checker) check(src []byte) {
 	for _, e := range c.scope.all {
 		e.step.plan = c.plan
 	}
-	sums := map[string][sha256.Size]byte{}
-	for _, file := range c.plan.files {
-		sums[c.plan.named[file]] = c.sums[file]
-	}
-	c.plan.Digest = digest(src, sums)
+	c.digest(src)
 }
 
-// checkConfigs decodes the configuration of every step as far as it is known,
-// and with it checks the references.
+// digest lists the plan's files and completes its digest.
+func (c *checker) digest(src []byte) {
+	named := make(map[string][sha256.Size]byte, len(c.sums))
+	for file, sum := range c.sums {
+		c.plan.files = append(c.plan.files, file)
+		named[fileName(c.dir, file, c.absolute)] = sum
+	}
+	slices.Sort(c.plan.files)
+	c.plan.Digest = digest(src, named)
+}
+
+// checkConfigs decodes the configuration of every step as far as it is known
+// while nothing runs, and with it checks the references. Then it asks the tasks
+// themselves: what they say of a configuration that is wholly known, and which
+// files they will read.
 func checkConfigs(c *checker) {
 	for _, e := range c.scope.all {
 		refs := &static{scope: c.scope, from: e}
 		c.refs, c.via, c.partial = refs, e.step.With.via, false
-		c.instances = append(c.instances, c.configure(e))
-		c.unsure = append(c.unsure, c.partial)
+		instance := c.configure(e)
 		e.step.needs = refs.needs
+		if instance != nil && (c.partial || c.accepted(e.step, instance)) {
+			c.readFiles(e.step, instance)
+		}
 	}
 	c.refs, c.via, c.partial = nil, nil, false
 }
@@ -107,18 +114,14 @@ func checkProbes(c *checker) {
 	c.refs = nil
 }
 
-// checkTasks asks the tasks themselves, where all of their configuration is
-// known.
-func checkTasks(c *checker) {
-	for i, e := range c.scope.all {
-		if c.instances[i] == nil || c.unsure[i] {
-			continue
-		}
-		for _, err := range split(c.instances[i].Validate()) {
-			c.at(configKey(e.step, err.Error()), "task-config", "%v", err).Hint = task.HintOf(err)
-			c.instances[i] = nil
-		}
+// accepted reports what the task says against its configuration, and tells
+// whether that is nothing.
+func (c *checker) accepted(step *Step, instance task.Instance) bool {
+	errs := split(instance.Validate())
+	for _, err := range errs {
+		c.at(configKey(step, err.Error()), "task-config", "%v", err).Hint = task.HintOf(err)
 	}
+	return len(errs) == 0
 }
 
 // split returns the errors of which err is made.
@@ -148,34 +151,27 @@ func configKey(step *Step, message string) *yaml.Node {
 	return step.withKey()
 }
 
-// checkFiles looks for the files that the tasks will read. They belong to the
-// digest.
-func checkFiles(c *checker) {
-	c.sums, c.plan.named = map[string][sha256.Size]byte{}, map[string]string{}
-	missing := map[string]error{}
-	for i, e := range c.scope.all {
-		if c.instances[i] == nil {
-			continue
+// readFiles reads the files that the task will read, which belong to the digest,
+// and reports those that it cannot read.
+func (c *checker) readFiles(step *Step, instance task.Instance) {
+	for _, file := range instance.Files() {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(c.dir, file)
 		}
-		for _, file := range c.instances[i].Files() {
-			if !filepath.IsAbs(file) {
-				file = filepath.Join(c.dir, file)
+		file = filepath.Clean(file)
+		_, read := c.sums[file]
+		if !read && c.missing[file] == nil {
+			sum, err := sumFile(file)
+			if err == nil {
+				c.sums[file] = sum
+				continue
 			}
-			file = filepath.Clean(file)
-			if _, known := c.sums[file]; !known && missing[file] == nil {
-				c.sums[file], missing[file] = sumFile(file)
-			}
-			if err := missing[file]; err != nil {
-				delete(c.sums, file)
-				c.missingFile(e.step, file, err)
-			}
+			c.missing[file] = err
+		}
+		if err := c.missing[file]; err != nil {
+			c.missingFile(step, file, err)
 		}
 	}
-	for file := range c.sums {
-		c.plan.files = append(c.plan.files, file)
-		c.plan.named[file] = fileName(c.dir, file, c.absolute)
-	}
-	slices.Sort(c.plan.files)
 }
 
 func (c *checker) missingFile(step *Step, file string, err error) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -70,7 +71,10 @@ func parse(r *report, src []byte, tasks task.Set) *Plan {
 		return nil
 	}
 	plan.scope = newScope(plan)
-	c := &checker{decoder: d, plan: plan, scope: plan.scope}
+	c := &checker{
+		decoder: d, plan: plan, scope: plan.scope,
+		sums: map[string][sha256.Size]byte{}, missing: map[string]error{},
+	}
 	c.check(src)
 	return plan
 }

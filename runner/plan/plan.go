@@ -74,7 +74,6 @@ type Plan struct {
 	src   *source
 	scope *scope
 	files []string
-	named map[string]string // the name of each file in the digest
 }
 
 // Variables are the plan's environment variables, in the order of the file.

@@ -27,13 +27,12 @@ func Rules() []Rule {
 		Rule{"variable", "a variable that must have one value needs no default", checkVariables},
 		Rule{"reference", "a reference that cannot be resolved would fail in the middle of a run", checkConfigs},
 		Rule{"probe", "a probe that cannot ask measures nothing", checkProbes},
-		Rule{"task-config", "a task refuses this configuration whenever it would run", checkTasks},
-		Rule{"missing-file", "a file that a step reads must be there, as it belongs to the digest", checkFiles},
 		Rule{"unused-variable", "a variable that nothing reads is asked for in vain", checkUnused},
 	)
 }
 
-// readingRules are the findings of reading a file and of resolving references.
+// readingRules are the findings of reading a file, of resolving references, and
+// of asking the tasks.
 func readingRules() []Rule {
 	return []Rule{
 		{"encoding", "a plan is UTF-8 text", nil},
@@ -63,6 +62,8 @@ func readingRules() []Rule {
 		{"unknown-field", "a receipt has the fields that its task gives it", nil},
 		{"type-mismatch", "a receipt's field fits the key that it is given to", nil},
 		{"condition", "a condition that cannot be evaluated would close its gate for good", nil},
+		{"task-config", "a task refuses this configuration whenever it would run", nil},
+		{"missing-file", "a file that a step reads must be there, as it belongs to the digest", nil},
 		{"secret-field", "a secret goes only where it is masked", nil},
 		{"literal-secret", "a secret in a plan is a secret no more", nil},
 	}

@@ -89,14 +89,13 @@ func parseReference(whole string, offset int) (*reference, *slip) {
 	wrong := func(message, hint string) (*reference, *slip) {
 		return nil, &slip{start, max(1, runes(path)), message, hint}
 	}
-	forms := map[string]string{"env": "env.NAME", "steps": "steps.ID.FIELD", "run": "run.id", "plan": "plan.digest"}
-	want, known := forms[ref.root]
+	want := form(ref.root)
 	switch {
 	case path == "":
 		return wrong("the reference is empty", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
 	case strings.ContainsAny(path, " \t\n()=<>+*/&|!?'\"[]"):
 		return wrong("a reference is a name, not an expression", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
-	case !known:
+	case want == "":
 		return wrong("there is nothing called "+quote(ref.root)+" to refer to", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
 	case len(names) != strings.Count(want, ".")+1 || names[len(names)-1] == "" || names[1] == "":
 		return wrong("a reference to "+ref.root+" is written "+want, "")
@@ -108,4 +107,19 @@ func parseReference(whole string, offset int) (*reference, *slip) {
 		ref.field, ref.fieldAt = names[2], ref.nameAt+len(ref.name)+1
 	}
 	return ref, nil
+}
+
+// form is how a reference to root is written, or "" if there is no such root.
+func form(root string) string {
+	switch root {
+	case "env":
+		return "env.NAME"
+	case "steps":
+		return "steps.ID.FIELD"
+	case "run":
+		return "run.id"
+	case "plan":
+		return "plan.digest"
+	}
+	return ""
 }
