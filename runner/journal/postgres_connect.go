@@ -56,21 +56,29 @@ func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		return conn, nil
 	}
 	hint := "check the connection string, that the server runs, and that it lets this machine in"
-	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
-		err = server
-	} else if network, ok := errors.AsType[*net.OpError](err); ok {
-		err = network.Err // without the address, which is said already
-	} else {
-		// The driver's own text may quote the connection string: only its cause is safe.
-		for errors.Unwrap(err) != nil {
-			err = errors.Unwrap(err)
-		}
-	}
 	if errors.Is(err, pgconn.ErrStandbyConnection) {
 		hint = "name the primary server, or all of the cluster's with commas between them"
 	}
 	return nil, &hintedError{fmt.Errorf("connect to database %s at %s as %s: %w",
-		config.Database, address(config), config.User, err), hint}
+		config.Database, address(config), config.User, cause(ctx, err)), hint}
+}
+
+// cause takes out of a driver's error what it says beside the cause: where to,
+// once more, and how, for which it may quote the connection string.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return server
+	}
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return network.Err
+	}
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
 }
 
 func address(config *pgx.ConnConfig) string {
@@ -110,50 +118,6 @@ func connectSession(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, err
 		return nil, err
 	}
 	return conn, nil
-}
-
-var errPooled = errors.New("a connection pooler in transaction mode stands between here and the server, where a lock has no owner")
-
-// direct fails if conn shares sessions of the server with other clients. A
-// pooler has process numbers of its own, which settles the common case. Where
-// the numbers differ, conn must keep its session, and another connection that
-// is in a transaction must have another one.
-func direct(ctx context.Context, conn *pgx.Conn) error {
-	first, err := backend(ctx, conn)
-	if err != nil || first == conn.PgConn().PID() {
-		return err
-	}
-	second, err := backend(ctx, conn)
-	if err != nil {
-		return err
-	}
-	other, err := connect(ctx, conn.Config())
-	if err != nil {
-		return err
-	}
-	defer closeSoon(other)
-	if _, err := other.Exec(ctx, "begin"); err != nil {
-		return err
-	}
-	meanwhile, err := backend(ctx, other)
-	if err != nil {
-		return err
-	}
-	third, err := backend(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if first != second || first != third || first == meanwhile {
-		return &hintedError{errPooled, "give the server's own address in the connection string, not the pooler's"}
-	}
-	return nil
-}
-
-// backend returns the number of the server's process that answers. The simple
-// protocol passes through every pooler.
-func backend(ctx context.Context, conn *pgx.Conn) (pid uint32, err error) {
-	err = conn.QueryRow(ctx, "select pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
-	return pid, err
 }
 
 const closeTimeout = 5 * time.Second

@@ -93,7 +93,10 @@ func upgradeAlone(ctx context.Context, tx pgx.Tx) error {
 // schemaVersion returns 0 where there is no schema.
 func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
 	var there bool
-	err = conn.QueryRow(ctx, `select to_regclass('phasegate.versions') is not null`).Scan(&there)
+	// Not to_regclass: it may remember that there was none before another made it.
+	err = conn.QueryRow(ctx, `
+		select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		                where n.nspname = 'phasegate' and c.relname = 'versions')`).Scan(&there)
 	if err != nil || !there {
 		return 0, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -531,15 +530,4 @@ func passOn(t *testing.T, store Store, name string, acknowledged map[string]bool
 		}
 		acknowledged[host] = true
 	}
-}
-
-// asRole is the DSN with another role and password.
-func asRole(t *testing.T, dsn, role, password string) string {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(role, password)
-	return u.String()
 }

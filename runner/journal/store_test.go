@@ -414,24 +414,24 @@ func oldestFirst(t *testing.T, p place) {
 
 func altered(t *testing.T, p place) {
 	lines := p.fill(t, testRun, someEvents()...)
-	edited := func(n int, from, to string) [][]byte {
-		changed := slices.Clone(lines)
-		changed[n] = []byte(strings.Replace(string(lines[n]), from, to, 1))
-		if string(changed[n]) == string(lines[n]) {
+	changed := func(n int, from, to string) [][]byte {
+		copied := slices.Clone(lines)
+		copied[n] = []byte(strings.Replace(string(lines[n]), from, to, 1))
+		if string(copied[n]) == string(lines[n]) {
 			t.Fatalf("event %d has no %s", n+1, from)
 		}
-		return changed
+		return copied
 	}
 	for name, c := range map[string]struct {
 		lines [][]byte
 		event int
 	}{
-		"a changed value":      {edited(0, `"plan":"toy"`, `"plan":"fun"`), 2},
+		"a changed value":      {changed(0, `"plan":"toy"`, `"plan":"fun"`), 2},
 		"a removed event":      {[][]byte{lines[0], lines[2], lines[3]}, 2},
 		"two swapped events":   {[][]byte{lines[0], lines[2], lines[1], lines[3]}, 2},
 		"garbage in its place": {[][]byte{lines[0], []byte("garbage"), lines[2], lines[3]}, 2},
 		"the first one gone":   {lines[1:], 1},
-		"one of another run":   {edited(2, `"run":"2026`, `"run":"2027`), 3},
+		"one of another run":   {changed(2, `"run":"2026`, `"run":"2027`), 3},
 	} {
 		p.rewrite(t, testRun, c.lines)
 		store := p.open(t)
