@@ -26,8 +26,9 @@ type Backup struct {
 	// own address, not a pooler's.
 	DSN redact.Secret `with:"dsn,required"`
 
-	// Directory is where backups are kept. It is made if it is not there.
-	Directory task.Path `with:"directory,required"`
+	// Directory is where backups are kept: a path, relative to the directory
+	// in which phasegate was started. It is made if it is not there.
+	Directory string `with:"directory,required"`
 
 	// Level is what the file is compared by: full reads every row a second
 	// time, in the same snapshot, and compares content; counts compares the
@@ -63,8 +64,8 @@ type Backup struct {
 
 // A BackupReceipt tells what was written.
 type BackupReceipt struct {
-	File     string `json:"file"`     // path of the backup
-	Metadata string `json:"metadata"` // path of what is known of it
+	File     string `json:"file"`     // absolute path of the backup
+	Metadata string `json:"metadata"` // absolute path of what is known of it
 	Database string `json:"database"` // name of the database
 	Snapshot string `json:"snapshot"` // pg_current_snapshot() of the moment: xmin:xmax:xip_list
 	Bytes    int64  `json:"bytes"`    // size of the file
@@ -112,7 +113,7 @@ func (b *Backup) Validate() error {
 
 // Check looks at the server, the client programs, the privileges and the disk.
 func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
-	if err := mayWrite(string(b.Directory)); err != nil {
+	if err := mayWrite(b.Directory); err != nil {
 		return err
 	}
 	conn, err := pg.Connect(ctx, b.DSN)
@@ -126,7 +127,7 @@ func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
 	if _, _, err := dumpTools(ctx, conn); err != nil {
 		return err
 	}
-	if err := permitted(ctx, conn, ForBackup); err != nil {
+	if err := permitted(ctx, conn, conn.Config().Database, ForBackup); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "begin; "+pg.LockTimeout(b.LockWait)); err != nil {
@@ -136,7 +137,7 @@ func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
 	if err != nil {
 		return err
 	}
-	return room(string(b.Directory), size, b.Reserve)
+	return room(b.Directory, size, b.Reserve)
 }
 
 // Run makes the backup, unless an earlier call of this step has.
@@ -145,7 +146,11 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	if ctx.Err() != nil {
 		return BackupReceipt{}, context.Cause(ctx)
 	}
-	dir, err := openDirectory(string(b.Directory))
+	path, err := filepath.Abs(b.Directory)
+	if err != nil {
+		return BackupReceipt{}, fmt.Errorf("find the directory of backups: %w", err)
+	}
+	dir, err := openDirectory(path)
 	if err != nil {
 		return BackupReceipt{}, err
 	}

@@ -42,7 +42,7 @@ const awkward = `
 
 func backup(dsn redact.Secret, dir string) *postgres.Backup {
 	b := backupSpec.New().Config().(*postgres.Backup)
-	b.DSN, b.Directory, b.Reserve, b.RunID, b.PlanDigest, b.Commit = dsn, task.Path(dir), 0, "run-7", "digest", "c0ffee"
+	b.DSN, b.Directory, b.Reserve, b.RunID, b.PlanDigest, b.Commit = dsn, dir, 0, "run-7", "digest", "c0ffee"
 	return b
 }
 
@@ -233,11 +233,11 @@ func TestBackupKilledInTheMiddleIsMadeAgain(t *testing.T) {
 			t.Parallel()
 			dsn, dir := database(t, awkward), t.TempDir()
 			saved := filepath.Join(t.TempDir(), "saved")
-			child, said := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+saved, "STAGE="+stage)
-			if !said.Scan() || said.Text() != stage {
-				t.Fatalf("the child says %q", said.Text())
+			child := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+saved, "STAGE="+stage)
+			if said := child.says(); said != stage {
+				t.Fatalf("the child says %q", said)
 			}
-			kill(t, child)
+			child.kill()
 			left := files(t, dir)
 			if len(left) != 1 || !strings.HasSuffix(left[0], ".dump.zst.partial") {
 				t.Fatalf("the killed process left %q, want a partial archive", left)
@@ -312,12 +312,9 @@ func TestBackupRefusesToFillTheDisk(t *testing.T) {
 func TestBackupThatCannotBeWrittenSaysWhyAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, awkward), t.TempDir()
-	child, said := startChild(t, "backup limited", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"))
-	if !said.Scan() {
-		t.Fatal("the child says nothing")
-	}
-	if !strings.Contains(said.Text(), "write the archive") || !strings.Contains(said.Text(), syscall.EFBIG.Error()) {
-		t.Errorf("the child says %q", said.Text())
+	child := startChild(t, "backup limited", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"))
+	if said := child.says(); !strings.Contains(said, "write the archive") || !strings.Contains(said, syscall.EFBIG.Error()) {
+		t.Errorf("the child says %q", said)
 	}
 	_ = child.Wait()
 	if left := files(t, dir); len(left) > 0 {
@@ -340,16 +337,16 @@ func limitedChild() {
 func TestBackupsOfOneDirectoryAreWrittenOneAtATime(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, awkward), t.TempDir()
-	child, said := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"), "STAGE=writing")
-	if !said.Scan() {
-		t.Fatal("the child says nothing")
+	child := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"), "STAGE=writing")
+	if child.says() != "writing" {
+		t.Fatal("the child does not write")
 	}
 	_, err := backup(dsn, dir).Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "another backup is being written to it", "wait until it has ended")
 	if left := files(t, dir); len(left) != 1 {
 		t.Errorf("the other one's file was touched: %q", left)
 	}
-	kill(t, child)
+	child.kill()
 }
 
 func TestBackupRemovesItsOldOnesButNeverTheNewestProven(t *testing.T) {

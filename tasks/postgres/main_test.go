@@ -28,6 +28,8 @@ var (
 	backupSpec = task.Look("postgres/backup", &postgres.Backup{
 		Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute,
 	})
+	stageSpec  = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
+	swapSpec   = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})
 	readySpec  = task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5})
 	assertSpec = task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute})
 )
@@ -39,6 +41,8 @@ const childMode = "PHASEGATE_TEST_CHILD"
 var children = map[string]func(){
 	"backup":         backupChild,
 	"backup limited": limitedChild,
+	"stage":          stageChild,
+	"swap":           swapChild,
 }
 
 func TestMain(m *testing.M) {
@@ -49,30 +53,73 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// startChild starts the test binary as a child and returns it with what it says.
-func startChild(t *testing.T, mode string, env ...string) (*exec.Cmd, *bufio.Scanner) {
+// A child is this test binary as a process of its own.
+type child struct {
+	*exec.Cmd
+	out *bufio.Scanner
+}
+
+// newChild prepares a child.
+func newChild(t *testing.T, mode string, env ...string) *child {
 	t.Helper()
-	child := exec.Command(os.Args[0])
-	child.Env = append(append(os.Environ(), childMode+"="+mode), env...)
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), childMode+"="+mode), env...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = child.Process.Kill(); _ = child.Wait() })
-	return child, bufio.NewScanner(out)
+	return &child{cmd, bufio.NewScanner(out)}
 }
 
-// kill ends a child as nothing can be prepared for.
-func kill(t *testing.T, child *exec.Cmd) {
+// startChild starts a child.
+func startChild(t *testing.T, mode string, env ...string) *child {
 	t.Helper()
-	if err := child.Process.Kill(); err != nil {
+	c := newChild(t, mode, env...)
+	c.start(t)
+	return c
+}
+
+func (c *child) start(t *testing.T) {
+	t.Helper()
+	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait()
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+}
+
+// says returns the next line that the child prints, "" if there is none.
+func (c *child) says() string {
+	c.out.Scan()
+	return c.out.Text()
+}
+
+// kill ends the child as nothing can be prepared for.
+func (c *child) kill() {
+	_ = c.Process.Kill()
+	_ = c.Wait()
+}
+
+// runKilled runs a child whose requests go over the wire, which kills it at its
+// request. It returns whether the child came to its end before.
+func runKilled(t *testing.T, w *wire, c *child) (finished bool) {
+	t.Helper()
+	killed := make(chan struct{})
+	w.happen = func() {
+		_ = c.Process.Kill()
+		w.cut()
+		close(killed)
+	}
+	c.start(t)
+	said := c.says()
+	if said == "" {
+		<-killed
+		return false
+	}
+	if said != "ended: <nil>" {
+		t.Fatalf("the child says %q", said)
+	}
+	return true
 }
 
 // childEnv is what the runner would lend in the child's process: what is saved

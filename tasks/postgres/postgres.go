@@ -56,6 +56,11 @@ func lookUp(ctx context.Context, conn *pgx.Conn, name string) (database, error) 
 // quote makes an SQL identifier of a name.
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
+// literal makes an SQL string of a value.
+func literal(value string) string {
+	return "'" + strings.ReplaceAll(value, "'", "''") + "'"
+}
+
 // longestName is the length of an object's name, in bytes, beyond which the
 // server cuts it off: NAMEDATALEN - 1.
 const longestName = 63

@@ -44,7 +44,7 @@ type lack struct{ what, mend string }
 // A need asks the server about one privilege. Its query answers with one row: a
 // number, which is 0 if nothing is missing, and an example of what is concerned.
 type need struct {
-	query string
+	query string // with {database} as a literal
 	what  string // a sentence with {count}, {example} and {role}
 	mend  string // statements with {role} and {database}, quoted
 }
@@ -84,7 +84,7 @@ var backupNeeds = []need{
 var renameNeeds = []need{
 	{
 		query: `select count(*), coalesce(min(pg_get_userbyid(datdba)::text), '') from pg_database
-			where datname = current_database() and not pg_has_role(datdba, 'usage')`,
+			where datname = {database} and not pg_has_role(datdba, 'usage')`,
 		what: "{role} does not own the database, {example} does",
 		mend: "ALTER DATABASE {database} OWNER TO {role}",
 	},
@@ -104,7 +104,7 @@ var renameNeeds = []need{
 var swapNeeds = []need{{
 	query: `select count(*), coalesce(min(a.usename::text), '')
 		from pg_stat_activity a join pg_roles me on me.rolname = current_user
-		where a.datname = current_database() and a.usesysid is not null and not me.rolsuper
+		where a.datname = {database} and a.usesysid is not null and not me.rolsuper
 		  and not pg_has_role(a.usesysid, 'usage') and not pg_has_role('pg_signal_backend', 'usage')`,
 	what: "{role} may not end {count} sessions of other roles, among them {example}",
 	mend: "GRANT pg_signal_backend TO {role}",
@@ -125,7 +125,7 @@ var migrateNeeds = []need{
 	},
 	{
 		query: `select count(*), '' from pg_database
-			where datname = current_database() and not has_database_privilege(oid, 'create')`,
+			where datname = {database} and not has_database_privilege(oid, 'create')`,
 		what: "{role} may not create a schema in the database",
 		mend: "GRANT CREATE ON DATABASE {database} TO {role}",
 	},
@@ -147,14 +147,14 @@ func (p Purpose) needs() []need {
 }
 
 // permitted fails if the role of conn lacks a privilege that one of the purposes
-// needs in the database that conn is connected to. All that are missing are in
-// the one error.
-func permitted(ctx context.Context, conn *pgx.Conn, purposes ...Purpose) error {
+// needs. All that are missing are in the one error. For staging and swapping,
+// conn may be connected to another database than the one that is named.
+func permitted(ctx context.Context, conn *pgx.Conn, database string, purposes ...Purpose) error {
 	var lacks []lack
 	seen := map[lack]bool{}
 	for _, p := range purposes {
 		for _, n := range p.needs() {
-			missing, err := n.ask(ctx, conn)
+			missing, err := n.ask(ctx, conn, database)
 			if err != nil {
 				return err
 			}
@@ -174,20 +174,19 @@ func permitted(ctx context.Context, conn *pgx.Conn, purposes ...Purpose) error {
 	return task.Hint(errors.New(strings.Join(what, "; ")), "as a superuser: "+strings.Join(mend, "; "))
 }
 
-func (n need) ask(ctx context.Context, conn *pgx.Conn) (lack, error) {
+func (n need) ask(ctx context.Context, conn *pgx.Conn, database string) (lack, error) {
 	var (
-		count          int
-		example        string
-		role, database string
+		count         int
+		example, role string
 	)
-	if err := conn.QueryRow(ctx, n.query).Scan(&count, &example); err != nil {
+	query := strings.ReplaceAll(n.query, "{database}", literal(database))
+	if err := conn.QueryRow(ctx, query).Scan(&count, &example); err != nil {
 		return lack{}, fmt.Errorf("look at the privileges: %w", err)
 	}
 	if count == 0 {
 		return lack{}, nil
 	}
-	err := conn.QueryRow(ctx, "select current_user::text, current_database()::text").Scan(&role, &database)
-	if err != nil {
+	if err := conn.QueryRow(ctx, "select current_user::text").Scan(&role); err != nil {
 		return lack{}, fmt.Errorf("look at the privileges: %w", err)
 	}
 	what := strings.NewReplacer("{count}", strconv.Itoa(count), "{example}", example, "{role}", "role "+role)

@@ -90,7 +90,7 @@ func (r *Ready) judge(ctx context.Context, conn *pgx.Conn, seen ReadyReceipt) er
 			fmt.Errorf("the server has %d of its %d connections free, and %d are needed", free, seen.ConnectionLimit, r.FreeConnections),
 			"end idle sessions, or raise max_connections")
 	}
-	return permitted(ctx, conn, r.For...)
+	return permitted(ctx, conn, seen.Database, r.For...)
 }
 
 // writable fails on a standby and where transactions are read-only.

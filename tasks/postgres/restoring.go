@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// restore makes the copy from the backup, compares it with what the backup's
+// snapshot held, and returns the number of tables.
+func (c *copying) restore(ctx context.Context) (int64, error) {
+	m, err := ReadMetadata(c.stage.Backup)
+	if err != nil {
+		return 0, err
+	}
+	if !m.Proven {
+		return 0, task.Hint(fmt.Errorf("the backup %s is not proven", c.stage.Backup), "make another one with postgres/backup")
+	}
+	statement, err := c.emptyLikeLive(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.conn.Exec(ctx, statement); err != nil {
+		return 0, fmt.Errorf("create a database to restore into: %w", err)
+	}
+	if err := c.runRestore(ctx, m); err != nil {
+		return 0, fmt.Errorf("restore %s: %w", c.stage.Backup, err)
+	}
+	return int64(len(m.Tables)), c.compareContents(ctx, m)
+}
+
+// emptyLikeLive is the statement that creates an empty database of the live
+// one's owner, encoding, locale and tablespace. The catalog's columns for the
+// locale have other names in other versions, so they are read as JSON.
+func (c *copying) emptyLikeLive(ctx context.Context) (string, error) {
+	var encoding, collate, ctype, provider, locale, tablespace string
+	err := c.conn.QueryRow(ctx, `
+		select pg_encoding_to_char(d.encoding)::text, d.datcollate, d.datctype,
+		       coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+		       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', ''), t.spcname::text
+		  from pg_database d join pg_tablespace t on t.oid = d.dattablespace
+		 where d.oid = $1`, c.live.oid).Scan(&encoding, &collate, &ctype, &provider, &locale, &tablespace)
+	if err != nil {
+		return "", fmt.Errorf("read the locale of the database: %w", err)
+	}
+	statement := fmt.Sprintf("create database %s template template0 owner %s encoding %s lc_collate %s lc_ctype %s tablespace %s",
+		quote(c.building), quote(c.live.owner), literal(encoding), literal(collate), literal(ctype), quote(tablespace))
+	switch provider {
+	case "i":
+		statement += " locale_provider icu icu_locale " + literal(locale)
+	case "b":
+		statement += " locale_provider builtin builtin_locale " + literal(locale)
+	}
+	return statement, nil
+}
+
+func (c *copying) runRestore(ctx context.Context, m Metadata) error {
+	restore, err := findTool(ctx, "pg_restore")
+	if err != nil {
+		return err
+	}
+	env, err := pg.Env(c.stage.DSN)
+	if err != nil {
+		return err
+	}
+	source, err := openArchive(c.stage.Backup, func(n int64) { c.env.Progress(n, m.Bytes, "bytes") })
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	err = command.Command{
+		Argv: []string{restore.path, "--exit-on-error", "--no-password", "--dbname=" + connectionTo(c.building)},
+		Env:  env, Stdin: source, Mask: redact.NewMasker(c.stage.DSN),
+	}.Run(ctx)
+	return source.verify(ctx, err, m.SHA256)
+}
+
+// connectionTo names a database so that libpq takes the name for nothing else.
+func connectionTo(name string) string {
+	return "dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "'"
+}
+
+// compareContents reads the restored database and compares every row with the
+// backup's snapshot. It also has the planner's statistics made, which a dump does
+// not hold: a database without them is slow on its first day.
+func (c *copying) compareContents(ctx context.Context, m Metadata) error {
+	conn, err := pg.ConnectTo(ctx, c.stage.DSN, c.building)
+	if err != nil {
+		return err
+	}
+	defer pg.Close(conn)
+	if _, err := conn.Exec(ctx, "analyze", pgx.QueryExecModeSimpleProtocol); err != nil {
+		return fmt.Errorf("analyze the restored database: %w", err)
+	}
+	restored, err := pg.Contents(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if differences := pg.Differences(m.Tables, restored); len(differences) > 0 {
+		return errors.New("the restored database is not what the backup was taken from: " + strings.Join(differences, "; "))
+	}
+	return nil
+}
