@@ -63,7 +63,7 @@ func (s *session) rollback(ctx context.Context, watched *watch) error {
 		if ended.status == journal.Interrupted {
 			return s.end(outcome{status: journal.RollingBack, err: ended.err})
 		}
-		if ended.err != nil {
+		if ended.status == journal.Failed {
 			failures = multierror.Append(failures, ended.err)
 		}
 	}
@@ -102,6 +102,9 @@ func (s *session) takeBack(ctx context.Context, phase *plan.Phase, watched *watc
 	defer cancel()
 	var failures *multierror.Error
 	ended := outcome{status: journal.Done}
+	if len(phase.Rollback) == 0 {
+		ended = outcome{status: journal.Skipped, err: task.Skip(phase.Irreversible)}
+	}
 	for i := range phase.Rollback {
 		hook, err := s.next(ctx, phase, &phase.Rollback[i], journal.KindRollback)
 		if err != nil {
@@ -121,9 +124,6 @@ func (s *session) takeBack(ctx context.Context, phase *plan.Phase, watched *watc
 	}
 	event.Type, event.Status = journal.PhaseFinished, ended.status
 	event.Reason, event.Hint = ended.reason(), ended.hint()
-	if event.Reason == "" {
-		event.Reason = phase.Irreversible
-	}
 	event.DurationMS, event.DowntimeMS = time.Since(began).Milliseconds(), watched.leave().Milliseconds()
 	s.hold(event)
 	return ended, nil

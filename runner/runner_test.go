@@ -91,6 +91,26 @@ func TestRollbackGoesOnAfterAFailureAndIsCompletedByTheNextCall(t *testing.T) {
 	}
 }
 
+func TestPhaseThatCannotBeTakenBackSaysSoAndTheRestIs(t *testing.T) {
+	b := newBench(t, `
+version: 1
+name: toy
+phases:
+  - name: p1
+    steps: [{ id: a, task: toy/do, with: { name: a } }]
+    rollback: [{ id: r1, task: toy/do, with: { name: r1 } }]
+  - name: p2
+    irreversible: mails cannot be called back
+    steps: [{ id: b, task: toy/do, with: { name: b } }]
+`)
+	b.run(t.Context())
+	state := b.rollback(t.Context())
+	b.expect(state, journal.RolledBack, "a", "b", "r1")
+	if p2 := state.Phase("p2"); p2.Rollback != journal.Skipped {
+		t.Errorf("rollback of p2 is %s, want skipped", p2.Rollback)
+	}
+}
+
 func TestNewRunBeginsAfterARollback(t *testing.T) {
 	b := newBench(t, halting())
 	first := b.run(t.Context())

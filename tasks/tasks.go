@@ -1,9 +1,51 @@
 // Package tasks lists every task that a plan may use.
 package tasks
 
-import "github.com/medlogistics/phasegate/runner/task"
+import (
+	"time"
 
-// All returns the list. Adding a task is adding a line.
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/auth0"
+	"github.com/medlogistics/phasegate/tasks/gate"
+	"github.com/medlogistics/phasegate/tasks/host"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+	"github.com/medlogistics/phasegate/tasks/schema"
+	"github.com/medlogistics/phasegate/tasks/service"
+	"github.com/medlogistics/phasegate/tasks/web"
+)
+
+// All returns the list. Adding a task is adding a line: its name, what it may
+// do, and its defaults.
 func All() task.Set {
-	return task.NewSet()
+	return task.NewSet(
+		task.Look("host/disk", &host.Disk{}),
+		task.Look("web/check", &web.Check{Status: 200, Timeout: 10 * time.Second}),
+
+		task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5}),
+		task.Look("postgres/backup", &postgres.Backup{
+			Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute,
+		}),
+		task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second}),
+		task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second}),
+		task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute}),
+
+		task.Look("schema/status", &schema.Status{}),
+		task.Look("schema/rehearse", &schema.Rehearse{Copy: "auto", StatementTimeout: 15 * time.Minute}),
+		task.Of("schema/apply", &schema.Apply{
+			LockTimeout: 2 * time.Second, LockTries: 20, StatementTimeout: 15 * time.Minute,
+		}),
+
+		task.Of("service/stop", &service.Stop{Timeout: time.Minute}),
+		task.Of("service/start", &service.Start{Timeout: 5 * time.Minute}),
+		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
+
+		task.Look("auth0/ready", &auth0.Ready{}),
+		task.Of("auth0/import-users", &auth0.ImportUsers{Share: 1, Workers: 4, Batch: 500, Patience: 5 * time.Minute}),
+		task.Look("auth0/verify-users", &auth0.VerifyUsers{Share: 1}),
+		task.Of("auth0/sample-login", &auth0.SampleLogin{}),
+
+		task.Gate("gate/approval", &gate.Approval{Word: "approve"}),
+		task.Gate("gate/assert", &gate.Assert{}),
+		task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}),
+	)
 }

@@ -123,6 +123,7 @@ func (s *Sandbox) environment(address string) error {
 		"AUTH0_MANAGEMENT_CLIENT_ID":     id,
 		"AUTH0_MANAGEMENT_CLIENT_SECRET": secret,
 		"AUTH0_CA_FILE":                  s.server.CAFile,
+		"SAMPLE_WHERE":                   "is_active",
 	}
 	if refused := s.people.Refused(); refused > 0 {
 		var ids []string

@@ -1,0 +1,408 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/sandbox"
+	"github.com/medlogistics/phasegate/internal/sandbox/auth0"
+	"github.com/medlogistics/phasegate/runner/journal"
+)
+
+// A stage is the flagship plan on a sandbox, run by the real program.
+type stage struct {
+	*testing.T
+	box  *sandbox.Sandbox
+	dir  string // where phasegate is called
+	plan string
+}
+
+func newStage(t *testing.T, users int, limits auth0.Plan) *stage {
+	t.Helper()
+	self, err := exec.LookPath("phasegate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := sandbox.Start(t.Context(), sandbox.Options{
+		Users: users, Unmigratable: true, Plan: limits, Self: self, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := box.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := t.TempDir()
+	return &stage{T: t, box: box, dir: dir, plan: unattended(t, dir)}
+}
+
+// unattended writes a copy of the flagship plan without the gates that only a
+// person opens: nobody is at the terminal of a test.
+func unattended(t *testing.T, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../plans/auth0-migration.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan map[string]any
+	if err := yaml.Unmarshal(text, &plan); err != nil {
+		t.Fatal(err)
+	}
+	for _, phase := range plan["phases"].([]any) {
+		phase := phase.(map[string]any)
+		gates, _ := phase["gates"].([]any)
+		phase["gates"] = slices.DeleteFunc(gates, func(gate any) bool {
+			name := gate.(map[string]any)["task"]
+			return name == "gate/approval" || name == "gate/checklist"
+		})
+	}
+	if text, err = yaml.Marshal(plan); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "plans", "plan.yaml")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "schema"), os.DirFS("../../schema")); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// command prepares a call of phasegate with the sandbox's environment.
+func (s *stage) command(ctx context.Context, args ...string) *exec.Cmd {
+	s.Helper()
+	cmd := exec.CommandContext(ctx, "phasegate", args...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PHASEGATE_LOG=debug"}
+	for name, value := range s.box.Env() {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+// phasegate calls it to its end, and fails the test unless it exits with code.
+func (s *stage) phasegate(code int, args ...string) string {
+	s.Helper()
+	cmd := s.command(s.Context(), args...)
+	output, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		s.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		s.Fatalf("phasegate %v exited with %d, want %d:\n%s", args, got, code, output)
+	}
+	return string(output)
+}
+
+// killAt calls phasegate and ends it with SIGKILL when an event fits and then
+// holds.
+func (s *stage) killAt(verb string, fits func(journal.Event) bool, then func() bool) {
+	s.Helper()
+	if code := s.signalAt(syscall.SIGKILL, verb, fits, then); code != -1 {
+		s.Fatalf("a killed process exited with %d", code)
+	}
+}
+
+// signalAt is killAt with another signal. It returns the exit code.
+func (s *stage) signalAt(signal os.Signal, verb string, fits func(journal.Event) bool, then func() bool) int {
+	s.Helper()
+	cmd := s.command(s.Context(), verb, s.plan, "--json")
+	events, err := cmd.StdoutPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	var chatter bytes.Buffer
+	cmd.Stderr = &chatter
+	if err := cmd.Start(); err != nil {
+		s.Fatal(err)
+	}
+	lines := bufio.NewScanner(events)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e journal.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			s.Fatalf("standard output holds %q: %v", lines.Text(), err)
+		}
+		if !fits(e) {
+			continue
+		}
+		for deadline := time.Now().Add(time.Minute); !then(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.Fatal("it was never time to kill")
+			}
+		}
+		if err := cmd.Process.Signal(signal); err != nil {
+			s.Fatal(err)
+		}
+		for lines.Scan() { // the rest, so that it does not wait for us
+		}
+		_ = cmd.Wait()
+		return cmd.ProcessState.ExitCode()
+	}
+	_ = cmd.Wait()
+	s.Fatalf("it ended before it could be signalled:\n%s", chatter.String())
+	return 0
+}
+
+// started fits when a step's start is on disk.
+func started(step string) func(journal.Event) bool {
+	return func(e journal.Event) bool { return e.Type == journal.StepStarted && e.Step == step }
+}
+
+func (s *stage) connect() *pgx.Conn {
+	s.Helper()
+	conn, err := pg.Connect(s.Context(), s.box.DatabaseURL())
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func (s *stage) contents() []pg.Table {
+	s.Helper()
+	conn := s.connect()
+	tables, err := pg.Contents(s.Context(), conn)
+	if err != nil {
+		s.Fatal(err)
+	}
+	_ = conn.Close(s.Context())
+	return tables
+}
+
+// everyoneHasOneAccount compares the table and the tenant by themselves, not by
+// what the tool says.
+func (s *stage) everyoneHasOneAccount() {
+	s.Helper()
+	rows, err := s.connect().Query(s.Context(),
+		"select id::text, coalesce(auth0_user_id, '') from users where "+s.box.Env()["USERS_WHERE"])
+	if err != nil {
+		s.Fatal(err)
+	}
+	linked := map[string]string{}
+	var row, account string
+	_, err = pgx.ForEachRow(rows, []any{&row, &account}, func() error {
+		if other, twice := linked[account]; twice || account == "" {
+			return fmt.Errorf("rows %s and %q share the account %q", row, other, account)
+		}
+		linked[account] = row
+		return nil
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	accounts := s.box.Tenant().Users()
+	for _, user := range accounts {
+		if linked[user.ID] == "" {
+			s.Errorf("account %s belongs to no row", user.ID)
+		}
+	}
+	if len(accounts) != len(linked) {
+		s.Errorf("%d accounts for %d rows", len(accounts), len(linked))
+	}
+}
+
+func always() bool { return true }
+
+func TestWholeCutOverAndItsRollback(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 60, auth0.Unlimited)
+	before := s.contents()
+	output := s.phasegate(ExitDone, "run", s.plan)
+	s.everyoneHasOneAccount()
+	if len(s.box.Tenant().Mails()) > 0 {
+		t.Errorf("%d mails went out to users", len(s.box.Tenant().Mails()))
+	}
+	output += s.phasegate(ExitDone, "status")
+	output += s.phasegate(ExitDone, "rollback", s.plan)
+	if differences := pg.Differences(before, s.contents()); len(differences) > 0 {
+		t.Errorf("the rollback did not restore:\n%s", strings.Join(differences, "\n"))
+	}
+	s.holdsNoSecretsAndNoPeople(output)
+}
+
+// A run that halts before the window leaves nothing to take back, and a second
+// one moves the users who are there by then, the adopted ones too.
+func TestCutOverAfterARollbackAdoptsTheAccounts(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 30, auth0.Unlimited)
+	s.phasegate(ExitDone, "run", s.plan)
+	s.phasegate(ExitDone, "rollback", s.plan)
+	s.phasegate(ExitDone, "run", s.plan)
+	s.everyoneHasOneAccount()
+}
+
+func TestKilledWhileUsersMoveGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 80, auth0.Enterprise)
+	for _, accounts := range []int{3, 40} {
+		s.killAt("run", started("users"), func() bool { return s.box.Accounts() >= accounts })
+	}
+	if output := s.phasegate(ExitDone, "status"); !strings.Contains(output, "interrupted") {
+		t.Errorf("status of a killed run:\n%s", output)
+	}
+	s.phasegate(ExitDone, "run", s.plan)
+	s.everyoneHasOneAccount()
+}
+
+func TestKilledWhileTheBackupIsWrittenGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 200, auth0.Unlimited)
+	s.killAt("run", started("backup"), always)
+	s.phasegate(ExitDone, "run", s.plan)
+	s.everyoneHasOneAccount()
+	backups, err := filepath.Glob(filepath.Join(s.box.Env()["BACKUP_DIR"], "medlogistics-*"))
+	if err != nil || len(backups) != 2 {
+		t.Errorf("the backup and its metadata should be there and no leftovers: %v, %v", backups, err)
+	}
+}
+
+// In the window the process is killed at every step; whatever was done, the
+// rollback leaves the database as it was and the API at work.
+func TestKilledInTheWindowIsRolledBack(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"stop-api", "stage", "migrate-schema", "start-api"} {
+		s := newStage(t, 20, auth0.Unlimited)
+		before := s.contents()
+		s.killAt("run", started(step), always)
+		s.phasegate(ExitDone, "rollback", s.plan)
+		if differences := pg.Differences(before, s.contents()); len(differences) > 0 {
+			t.Errorf("killed at %s, the rollback did not restore:\n%s", step, strings.Join(differences, "\n"))
+		}
+		if out, err := s.command(t.Context(), "run", s.plan, "--to", "pre-check").CombinedOutput(); err != nil {
+			t.Errorf("killed at %s, the pre-checks after the rollback: %v\n%s", step, err, out)
+		}
+	}
+}
+
+func TestKilledRollbackIsCompletedByTheNextCall(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"stop-again", "put-back", "start-again"} {
+		s := newStage(t, 20, auth0.Unlimited)
+		before := s.contents()
+		s.phasegate(ExitDone, "run", s.plan)
+		s.killAt("rollback", started(step), always)
+		s.phasegate(ExitDone, "rollback", s.plan)
+		if differences := pg.Differences(before, s.contents()); len(differences) > 0 {
+			t.Errorf("killed at %s, the rollback did not restore:\n%s", step, strings.Join(differences, "\n"))
+		}
+	}
+}
+
+func TestSignalStopsTheMoveAtASafePoint(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 80, auth0.Enterprise)
+	code := s.signalAt(syscall.SIGTERM, "run", started("users"), func() bool { return s.box.Accounts() >= 52 })
+	if code != ExitInterrupted {
+		t.Errorf("exit code %d, want %d", code, ExitInterrupted)
+	}
+	s.phasegate(ExitDone, "run", s.plan)
+	s.everyoneHasOneAccount()
+}
+
+func TestUnreachableDatabaseAndTenantAreNamedTogether(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 5, auth0.Unlimited)
+	cmd := s.command(t.Context(), "run", s.plan)
+	cmd.Env = append(cmd.Env,
+		"DATABASE_URL=postgres://medlog:canary-password@127.0.0.1:1/medlog", "AUTH0_DOMAIN=127.0.0.1:2")
+	output, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatal("the run went on without a database and a tenant")
+	}
+	for _, want := range []string{"127.0.0.1:1", "127.0.0.1:2", "hint: "} {
+		if !strings.Contains(string(output), want) {
+			t.Errorf("the output does not hold %q:\n%s", want, output)
+		}
+	}
+	for _, never := range []string{"canary-password", "goroutine ", ".go:"} {
+		if strings.Contains(string(output), never) {
+			t.Errorf("the output holds %q:\n%s", never, output)
+		}
+	}
+}
+
+// holdsNoSecretsAndNoPeople searches the output and every file of the run.
+func (s *stage) holdsNoSecretsAndNoPeople(output string) {
+	s.Helper()
+	canaries := s.canaries()
+	token := regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.`)
+	search := func(name, text string) {
+		for what, canary := range canaries {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(canary)) {
+				s.Errorf("%s holds %s", name, what)
+			}
+		}
+		if token.MatchString(text) {
+			s.Errorf("%s holds a token", name)
+		}
+	}
+	search("the output", output)
+	files := 0
+	err := filepath.WalkDir(filepath.Join(s.dir, "phasegate-runs"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		files++
+		content, err := os.ReadFile(path)
+		search(path, string(content))
+		return err
+	})
+	if err != nil || files < 2 {
+		s.Fatalf("searched %d files: %v", files, err)
+	}
+}
+
+// canaries are the secrets that the run was given, and all people in the
+// database.
+func (s *stage) canaries() map[string]string {
+	s.Helper()
+	database, err := pg.Parse(s.box.DatabaseURL())
+	if err != nil {
+		s.Fatal(err)
+	}
+	canaries := map[string]string{
+		"the database's password": database.Password,
+		"the client's secret":     s.box.Env()["AUTH0_MANAGEMENT_CLIENT_SECRET"],
+	}
+	rows, err := s.connect().Query(s.Context(), "select email, coalesce(full_name, '') from users")
+	if err != nil {
+		s.Fatal(err)
+	}
+	var email, name string
+	_, err = pgx.ForEachRow(rows, []any{&email, &name}, func() error {
+		canaries["the address "+email] = email
+		if len(name) > 6 {
+			canaries["the name "+name] = name
+		}
+		return nil
+	})
+	if err != nil || len(canaries) < 10 {
+		s.Fatalf("%d canaries: %v", len(canaries), err)
+	}
+	return canaries
+}

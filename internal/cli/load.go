@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/plans"
+	"github.com/medlogistics/phasegate/runner"
+	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/schema"
+	"github.com/medlogistics/phasegate/tasks"
+)
+
+// load reads a plan and prints what is wrong with it.
+func (a *app) load(path string) (*plan.Plan, error) {
+	path, err := a.unpack(path)
+	if err != nil {
+		return nil, err
+	}
+	p, findings, err := plan.Load(path, tasks.All())
+	if err != nil {
+		return nil, fail(ExitUsage, task.Hint(err, "name a plan file, or a plan that ships with phasegate: auth0-migration"))
+	}
+	if p == nil { // warnings are for validate: here they would only hide what happens
+		if _, err := findings.WriteTo(a.Err); err != nil {
+			return nil, fail(ExitFailed, err)
+		}
+		return nil, fail(ExitInvalid, fmt.Errorf("%s has errors; nothing was done", path))
+	}
+	return p, nil
+}
+
+// unpack writes a shipped plan and its files beside the journals if path names
+// no file but such a plan, so that the program alone can run it.
+func (a *app) unpack(path string) (string, error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || filepath.Base(path) != path {
+		return path, nil
+	}
+	if _, err := fs.Stat(plans.FS, path+".yaml"); err != nil {
+		return path, nil
+	}
+	to := filepath.Join(a.Journal, "shipped")
+	for folder, files := range map[string]fs.FS{"plans": plans.FS, "schema": schema.FS} {
+		if err := copyNew(filepath.Join(to, folder), files); err != nil {
+			return "", fail(ExitFailed, fmt.Errorf("unpack plan %s: %w", path, err))
+		}
+	}
+	return filepath.Join(to, "plans", path+".yaml"), nil
+}
+
+func copyNew(dir string, files fs.FS) error {
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+			return err
+		}
+		return os.WriteFile(target, content, 0o600)
+	})
+}
+
+// bind checks the plan's variables and returns what a run needs of them.
+func (a *app) bind(ctx context.Context, p *plan.Plan) (runner.Options, error) {
+	environ, err := p.Environ(ctx, a.Lookup)
+	if err != nil {
+		return runner.Options{}, fail(ExitUsage, err)
+	}
+	mask := redact.NewMasker(environ.Secrets()...)
+	return runner.Options{
+		Store: a.store(), Dir: a.Journal, Environ: environ, Version: revision(),
+		Log: a.logger(mask), Mask: mask.String,
+	}, nil
+}

@@ -1,0 +1,157 @@
+// Package cli is phasegate at the command line: one file a verb. What a program
+// reads goes to standard output; everything for people goes to standard error.
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Surroundings are what a command sees of the world.
+type Surroundings struct {
+	Out, Err io.Writer
+	Lookup   envconfig.Lookuper // the environment
+	Person   io.ReadWriter      // the terminal of who called; nil where nobody is there
+	Account  string             // who that is, as the system calls them
+	Live     bool               // Err is a terminal, on which a line can move
+	Width    int                // of that terminal, in columns
+}
+
+// System returns the process's own surroundings.
+func System() Surroundings {
+	s := Surroundings{Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper()}
+	if account, err := user.Current(); err == nil {
+		s.Account = account.Username
+	} else {
+		s.Account = strconv.Itoa(os.Getuid())
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		// A question goes to the terminal even where the standard error is kept in a file.
+		if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+			s.Person = tty
+		}
+	}
+	if s.Live = term.IsTerminal(int(os.Stderr.Fd())); s.Live {
+		s.Width, _, _ = term.GetSize(int(os.Stderr.Fd()))
+	}
+	return s
+}
+
+// settings are phasegate's own variables.
+type settings struct {
+	Journal string `env:"PHASEGATE_JOURNAL, default=phasegate-runs"`
+	Log     string `env:"PHASEGATE_LOG, default=warn"`
+	NoColor string `env:"NO_COLOR"`
+}
+
+// app is one call of phasegate.
+type app struct {
+	Surroundings
+	settings
+	level  slog.Level
+	log    *slog.Logger
+	person *dialog // nil where nobody is there
+}
+
+// Main runs the command that args name and returns the exit code.
+func Main(args []string, around Surroundings) int {
+	a := &app{Surroundings: around}
+	if around.Person != nil {
+		a.person = &dialog{lines: bufio.NewReader(around.Person), to: around.Person}
+	}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(around.Out)
+	root.SetErr(around.Err)
+	return a.report(root.ExecuteContext(context.Background()))
+}
+
+// report prints an error with its hint, and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return ExitDone
+	}
+	var ended *exitError
+	if !errors.As(err, &ended) {
+		ended = &exitError{ExitUsage, task.Hint(err, "phasegate --help shows the commands and their flags")}
+	}
+	if ended.err != nil {
+		fmt.Fprintf(a.Err, "phasegate: %v\n", ended.err)
+		if hint := task.HintOf(ended.err); hint != "" {
+			fmt.Fprintf(a.Err, "  hint: %s\n", hint)
+		}
+	}
+	return ended.code
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "phasegate",
+		Short: "Run risky production cut-overs from a plan, and take them back",
+		Long: `Phasegate runs risky production cut-overs from a plan file: phases, gates and
+rollback hooks, each carried out as a task, each fact recorded in a journal.
+
+` + exitHelp + `
+Environment:
+  PHASEGATE_JOURNAL  directory of the journals and artifacts (phasegate-runs)
+  PHASEGATE_LOG      debug, info, warn or error (warn)
+  NO_COLOR           any value turns colour off`,
+		Example: `  phasegate validate plans/auth0-migration.yaml
+  phasegate rehearse plans/auth0-migration.yaml
+  phasegate run plans/auth0-migration.yaml
+  phasegate rollback plans/auth0-migration.yaml`,
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Context()) },
+	}
+	root.PersistentFlags().StringVar(&a.settings.Journal, "journal", "",
+		"directory of the journals and artifacts (default $PHASEGATE_JOURNAL, else phasegate-runs)")
+	root.AddCommand(a.validate(), a.runCommand(), a.rollback(), a.status(), a.rehearse(), a.tasks(), a.version(), a.sandboxAPI())
+	return root
+}
+
+// configure reads the settings. A flag wins over its variable.
+func (a *app) configure(ctx context.Context) error {
+	flag := a.Journal
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{
+		Target: &a.settings, Lookuper: a.Lookup, DefaultOverwrite: true,
+	}); err != nil {
+		return fail(ExitUsage, task.Hint(fmt.Errorf("read the settings: %w", err), "phasegate --help shows the PHASEGATE_ variables"))
+	}
+	if flag != "" {
+		a.Journal = flag
+	}
+	if err := a.level.UnmarshalText([]byte(a.Log)); err != nil {
+		return fail(ExitUsage, task.Hint(fmt.Errorf("PHASEGATE_LOG is %q", a.Log), "set it to debug, info, warn or error"))
+	}
+	a.log = a.logger(nil)
+	return nil
+}
+
+func (a *app) store() *journal.Dir { return journal.NewDir(a.Journal) }
+
+// revision is the version of this build.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return version
+	}
+	return info.Main.Version
+}
+
+// version is set by the linker where the build knows it.
+var version = "devel"

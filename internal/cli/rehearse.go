@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/sandbox"
+	"github.com/medlogistics/phasegate/runner"
+	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+func (a *app) rehearse() *cobra.Command {
+	users := 500
+	command := &cobra.Command{
+		Use:   "rehearse PLAN",
+		Short: "Carry a plan out twice on a sandbox, the second time with a failure",
+		Long: `Rehearse starts a throwaway PostgreSQL with MedLogistics' database as it is
+before the cut-over, a tenant that behaves as Auth0 does, and the API, and runs
+the plan on them twice: through to its end, and then with an account taken out
+of the tenant behind the plan's back, which the plan has to notice, followed by
+a rollback. At the end every table must equal the one before, row for row.
+Approvals are given by the rehearsal itself. Nothing is left running or lying
+about, and nothing outside the sandbox is touched.
+
+Exit codes: 0 all of it held; 1 something did not; 2 wrong call; 3 the plan has
+errors; 130 interrupted.`,
+		Example: "  phasegate rehearse plans/auth0-migration.yaml --users 500",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if users < 1 {
+				return fail(ExitUsage, task.Hint(fmt.Errorf("--users is %d", users), "seed at least one user"))
+			}
+			p, err := a.load(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, stop := a.untilSignal(cmd.Context())
+			defer stop()
+			return a.rehearsePlan(ctx, p, users)
+		},
+	}
+	command.Flags().IntVar(&users, "users", users, "how many users the sandbox's database has")
+	return command
+}
+
+func (a *app) rehearsePlan(ctx context.Context, p *plan.Plan, users int) error {
+	began := time.Now()
+	passes := []*pass{
+		{title: "First pass: the whole plan"},
+		{title: "Second pass: an account disappears from the tenant after the migration, then rollback", disturb: true},
+	}
+	for _, pass := range passes {
+		fmt.Fprintf(a.Err, "\n%s\n", pass.title)
+		if err := a.rehearseOnce(ctx, p, users, pass); err != nil {
+			if ctx.Err() != nil {
+				return fail(ExitInterrupted, errors.New("rehearsal interrupted; the sandbox is gone"))
+			}
+			return fail(ExitFailed, fmt.Errorf("rehearsal: %w", err))
+		}
+	}
+	a.printPasses(passes)
+	fmt.Fprintf(a.Out, "\nThe rehearsal held, in %s. Nothing is left of the sandbox.\n", time.Since(began).Round(time.Second))
+	return nil
+}
+
+// A pass is one run of the plan on a sandbox of its own, and what came of it.
+type pass struct {
+	title    string
+	disturb  bool // take an account away after the migration, and roll back
+	state    *journal.State
+	accounts map[string]int // made in the tenant, by phase
+	noticed  string         // what the plan said of the disturbance
+	restored []pg.Table     // compared after the rollback
+}
+
+func (a *app) rehearseOnce(ctx context.Context, p *plan.Plan, users int, pass *pass) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find phasegate's own program: %w", err)
+	}
+	fmt.Fprintf(a.Err, "  starting PostgreSQL, the tenant and the API with %d users\n", users)
+	box, err := sandbox.Start(ctx, sandbox.Options{Users: users, Unmigratable: true, Self: self, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("start the sandbox: %w", err)
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	before, err := contents(ctx, box)
+	if err != nil {
+		return err
+	}
+	stage := &rehearsal{app: a, plan: p, box: box, pass: pass}
+	if err := stage.run(ctx); err != nil {
+		return err
+	}
+	if !pass.disturb {
+		return nil
+	}
+	after, err := contents(ctx, box)
+	if err != nil {
+		return err
+	}
+	if differences := pg.Differences(before, after); len(differences) > 0 {
+		return fmt.Errorf("the database is not as it was before:\n- %s", strings.Join(differences, "\n- "))
+	}
+	pass.restored = after
+	return nil
+}
+
+// A rehearsal is one pass at work.
+type rehearsal struct {
+	app  *app
+	plan *plan.Plan
+	box  *sandbox.Sandbox
+	pass *pass
+
+	mu        sync.Mutex
+	accounts  int // in the tenant when the phase began
+	disturbed bool
+}
+
+// run carries the plan out, and takes it back if the pass asks for it.
+func (r *rehearsal) run(ctx context.Context) error {
+	r.pass.accounts = map[string]int{}
+	r.accounts = r.box.Accounts()
+	around := *r.app
+	around.Lookup = envconfig.MapLookuper(r.box.Env())
+	around.settings.Journal = filepath.Join(r.box.Dir(), "runs")
+	options, err := around.bind(ctx, r.plan)
+	if err != nil {
+		return err
+	}
+	view := around.newView(r.plan)
+	defer view.close()
+	options.Observe, options.Progress, options.Ask = both(r.observe, view.observe), view.progress, r.answer
+	state, err := runner.Run(ctx, r.plan, options)
+	if err != nil {
+		return err
+	}
+	r.pass.state = state
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !r.pass.disturb {
+		return expect(state, journal.Done)
+	}
+	if err := expect(state, journal.Failed); err != nil {
+		return fmt.Errorf("the plan did not notice that an account is missing: %w", err)
+	}
+	r.pass.noticed = state.Reason
+	if r.pass.state, err = runner.Rollback(ctx, r.plan, options); err != nil {
+		return err
+	}
+	return expect(r.pass.state, journal.RolledBack)
+}
+
+func expect(state *journal.State, want journal.Status) error {
+	if state.Status == want {
+		return nil
+	}
+	return task.Hint(fmt.Errorf("run ended %s, not %s: %s", state.Status, want, state.Reason), state.Hint)
+}
+
+// observe counts the accounts that each phase made, and disturbs the tenant
+// after the phase that made the most of them.
+func (r *rehearsal) observe(e journal.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.Type != journal.PhaseFinished || e.Kind == journal.KindRollback {
+		return
+	}
+	now := r.box.Accounts()
+	made := now - r.accounts
+	r.accounts = now
+	if made > 0 {
+		r.pass.accounts[e.Phase] = made
+	}
+	if r.pass.disturb && made > 0 && !r.disturbed {
+		r.disturbed = true
+		r.box.LoseAccount()
+		r.accounts--
+	}
+}
+
+// answer says yes to every gate: there are no patients in a sandbox.
+func (r *rehearsal) answer(_ context.Context, _ runner.Place, q task.Question) (task.Answer, error) {
+	return task.Answer{Text: q.Want, By: "rehearsal"}, nil
+}
+
+// contents reads every table of the sandbox's database.
+func contents(ctx context.Context, box *sandbox.Sandbox) ([]pg.Table, error) {
+	conn, err := pg.Connect(ctx, box.DatabaseURL())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return pg.Contents(ctx, conn)
+}

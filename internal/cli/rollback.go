@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/medlogistics/phasegate/runner"
+)
+
+func (a *app) rollback() *cobra.Command {
+	var run string
+	var json bool
+	command := &cobra.Command{
+		Use:   "rollback PLAN",
+		Short: "Take a run back, by the plan's rollback hooks",
+		Long: `Rollback goes through the phases that started, last one first, and carries out
+the rollback hooks that the plan has for each. It goes on after a failure and
+says all of them at the end. Called again, it takes up only what is left.
+
+The run is the plan's newest that changed something, or the one that --run names.
+
+Exit codes: 0 everything is back; 2 wrong call, or nothing to roll back; 3 the
+plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`,
+		Example: "  phasegate rollback plans/auth0-migration.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := a.load(args[0])
+			if err != nil {
+				return err
+			}
+			options, err := a.bind(cmd.Context(), p)
+			if err != nil {
+				return err
+			}
+			options.Run = run
+			ctx, stop := a.untilSignal(cmd.Context())
+			defer stop()
+			err = a.carryOut(ctx, p, options, json, runner.Rollback)
+			if ended, ok := errors.AsType[*exitError](err); ok && ended.code == ExitRolledBack {
+				return nil // it is what was asked for
+			}
+			return err
+		},
+	}
+	command.Flags().StringVar(&run, "run", "", "take this run back instead of the plan's newest")
+	command.Flags().BoolVar(&json, "json", false, "write the journal's events to standard output, one a line")
+	_ = command.RegisterFlagCompletionFunc("run", a.completeRuns)
+	return command
+}

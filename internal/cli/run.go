@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/medlogistics/phasegate/runner"
+	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// runFlags are what run may be told.
+type runFlags struct {
+	phase, from, to, run string
+	dryRun, json         bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var flags runFlags
+	command := &cobra.Command{
+		Use:   "run PLAN [--phase NAME | --from NAME --to NAME]",
+		Short: "Carry out a plan, or go on with its open run",
+		Long: `Run carries out the plan's phases in order, and journals each fact before it
+goes on. If the plan's newest run was interrupted, failed or waits at a gate, it
+goes on from there: what is done is not done again, gates are looked at again.
+Where nobody is there to answer a gate, the run ends waiting; call it again.
+
+With --phase, --from or --to only those phases are carried out; it refuses to
+start before the ones that they build on.
+
+` + exitHelp,
+		Example: `  phasegate run plans/auth0-migration.yaml --dry-run
+  phasegate run plans/auth0-migration.yaml
+  phasegate run plans/auth0-migration.yaml --phase backup --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], flags) },
+	}
+	set := command.Flags()
+	set.StringVar(&flags.phase, "phase", "", "carry out this phase only")
+	set.StringVar(&flags.from, "from", "", "carry out the phases from this one")
+	set.StringVar(&flags.to, "to", "", "carry out the phases up to this one")
+	set.StringVar(&flags.run, "run", "", "go on with this run instead of the plan's newest")
+	set.BoolVar(&flags.dryRun, "dry-run", false, "check every step in order, change nothing")
+	set.BoolVar(&flags.json, "json", false, "write the journal's events to standard output, one a line")
+	command.MarkFlagsMutuallyExclusive("phase", "from")
+	command.MarkFlagsMutuallyExclusive("phase", "to")
+	for _, flag := range []string{"phase", "from", "to"} {
+		_ = command.RegisterFlagCompletionFunc(flag, a.completePhases)
+	}
+	_ = command.RegisterFlagCompletionFunc("run", a.completeRuns)
+	return command
+}
+
+func (a *app) run(ctx context.Context, path string, flags runFlags) error {
+	p, err := a.load(path)
+	if err != nil {
+		return err
+	}
+	options, err := a.bind(ctx, p)
+	if err != nil {
+		return err
+	}
+	options.Run, options.From, options.To = flags.run, flags.from, flags.to
+	if flags.phase != "" {
+		options.From, options.To = flags.phase, flags.phase
+	}
+	ctx, stop := a.untilSignal(ctx)
+	defer stop()
+	if flags.dryRun {
+		return a.dryRun(ctx, p, options)
+	}
+	return a.carryOut(ctx, p, options, flags.json, runner.Run)
+}
+
+// carryOut shows a run or a rollback while it lasts, and how it ended.
+func (a *app) carryOut(
+	ctx context.Context, p *plan.Plan, o runner.Options, json bool,
+	do func(context.Context, *plan.Plan, runner.Options) (*journal.State, error),
+) error {
+	view := a.newView(p)
+	defer view.close()
+	o.Observe, o.Progress = view.observe, view.progress
+	if json {
+		o.Observe = both(a.jsonLines(), view.observe)
+	}
+	if a.person != nil {
+		o.Ask = view.ask
+	}
+	state, err := do(ctx, p, o)
+	if err != nil {
+		return told(err)
+	}
+	view.close()
+	view.summary(state)
+	if code := exitCode(state); code != ExitDone {
+		return fail(code, nil)
+	}
+	return nil
+}
+
+// told gives an engine's error its exit code.
+func told(err error) error {
+	if _, ok := errors.AsType[*runner.RefusedError](err); ok {
+		return fail(ExitUsage, err)
+	}
+	return fail(ExitFailed, task.Hint(err, "nothing is done that is not in the journal: make it writable, then call again"))
+}
+
+// untilSignal returns a context that the first signal ends. A second one ends
+// the process, as it would any other.
+func (a *app) untilSignal(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	received, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-received.Done()
+		stop()
+		if ctx.Err() == nil {
+			fmt.Fprintln(a.Err, "\nphasegate: stopping at the next safe point; a second signal ends it at once")
+			cancel(errInterrupted)
+		}
+	}()
+	return ctx, func() { cancel(nil); stop() }
+}
+
+var errInterrupted = errors.New("interrupted by a signal")
+
+func (a *app) dryRun(ctx context.Context, p *plan.Plan, o runner.Options) error {
+	failures, unknown := 0, 0
+	err := runner.DryRun(ctx, p, o, func(c runner.Checked) {
+		switch {
+		case c.Err != nil:
+			failures++
+			fmt.Fprintf(a.Out, "no       %s/%s: %s\n", c.Phase, c.Step, o.Mask(c.Err.Error()))
+			if hint := task.HintOf(c.Err); hint != "" {
+				fmt.Fprintf(a.Out, "           hint: %s\n", hint)
+			}
+		case c.Unknown != "":
+			unknown++
+			fmt.Fprintf(a.Out, "unknown  %s/%s: %s\n", c.Phase, c.Step, c.Unknown)
+		default:
+			fmt.Fprintf(a.Out, "ok       %s/%s\n", c.Phase, c.Step)
+		}
+	})
+	if err != nil {
+		return told(err)
+	}
+	fmt.Fprintf(a.Out, "dry run: %d would not succeed from here, %d cannot be known before the run; nothing was changed\n",
+		failures, unknown)
+	if failures > 0 {
+		return fail(ExitFailed, nil)
+	}
+	return nil
+}
+
+// completePhases offers the phases of the plan that stands on the line.
+func (a *app) completePhases(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	p, err := a.load(args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, phase := range p.Phases {
+		names = append(names, phase.Name+"\t"+strings.TrimSpace(phase.Summary))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRuns offers the runs in the journal.
+func (a *app) completeRuns(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if err := a.configure(cmd.Context()); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	runs, _ := a.store().Runs(cmd.Context())
+	return runs, cobra.ShellCompDirectiveNoFileComp
+}
