@@ -68,6 +68,10 @@ func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
 	}
 }
 
+// Conn returns the session that has the lock, connected to the maintenance
+// database. What is done in it cannot go on after the lock is lost.
+func (l *Lock) Conn() *pgx.Conn { return l.conn }
+
 // Release gives the lock back before it returns, so that the next step of a run
 // finds it free: a session that is closed ends only a moment later.
 func (l *Lock) Release() {
