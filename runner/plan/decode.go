@@ -57,7 +57,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, c site) bool {
 		d.hide(c.key)
 		return false // reported by the survey
 	}
-	if n.Kind == yaml.ScalarNode && shape.class != classTemplate && strings.Contains(n.Value, "${{") {
+	if n.Kind == yaml.ScalarNode && shape.class != classTemplate && strings.Contains(n.Value, opening) {
 		return d.referring(n, v, shape, c)
 	}
 	switch shape.class {
@@ -98,7 +98,7 @@ func (d *decoder) wrong(n *yaml.Node, c site, want class) bool {
 	d.hide(c.key)
 	f := d.at(n, "wrong-type", "%s wants %s, not %s", c.name(), want, is)
 	if want == classList && n.Kind == yaml.ScalarNode {
-		f.hint("write [%s], or one item a line after a dash", n.Value)
+		f.hint("write [%s], or one item a line after a dash", cut(n.Value))
 	}
 	if want == classList && n.Kind == yaml.MappingNode && len(n.Content) > 0 && strings.HasPrefix(n.Content[0].Value, "-") {
 		f.hint("write a space after the dash")

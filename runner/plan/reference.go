@@ -106,7 +106,7 @@ func (d *decoder) secrecy(n *yaml.Node, parts []segment, values []resolved, clas
 		secret = true
 		if class != classSecret {
 			ref := parts[i].ref
-			f := d.add(d.src.inside(n).position(ref.nameAt), "secret-field", "the secret %s cannot go into %s, which is written in the open", ref, c.name())
+			f := d.add(d.src.inside(n).position(ref.nameAt), "secret-field", "the secret %s cannot go into %s, which is written in the open", cut(ref.String()), c.name())
 			f.hint("use a key that is made for secrets, or remove secret: true").Width = runes(ref.name)
 			return false
 		}

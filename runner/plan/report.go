@@ -160,10 +160,13 @@ func (f *finding) mask(width int) {
 
 // quote returns a text of the plan in quotes, cut to a length that a line can
 // hold.
-func quote(s string) string {
+func quote(s string) string { return strconv.Quote(cut(s)) }
+
+// cut shortens a text of the plan to a length that a line can hold.
+func cut(s string) string {
 	const most = 60
-	if utf8.RuneCountInString(s) > most {
-		s = string([]rune(s)[:most]) + "..."
+	if len(s) <= most || utf8.RuneCountInString(s) <= most {
+		return s
 	}
-	return strconv.Quote(s)
+	return string([]rune(s[:min(len(s), most*utf8.UTFMax)])[:most]) + "..."
 }

@@ -199,9 +199,9 @@ func checkVariables(c *checker) {
 		}
 		switch {
 		case v.Secret && fixed != nil:
-			c.at(fixed, "literal-secret", "the secret %s has its value in the plan", v.Name).hint("remove %s", fixed.Value).masked = value
+			c.at(fixed, "literal-secret", "the secret %s has its value in the plan", quote(v.Name)).hint("remove %s", fixed.Value).masked = value
 		case v.Default != nil && v.Equals != nil:
-			c.at(fixed, "variable", "%s must have one value, so it needs no default", v.Name).hint("remove default, or equals")
+			c.at(fixed, "variable", "%s must have one value, so it needs no default", quote(v.Name)).hint("remove default, or equals")
 		}
 	}
 }
@@ -210,7 +210,7 @@ func checkUnused(c *checker) {
 	for _, v := range c.plan.Env {
 		if v.Equals == nil && !c.mentioned[v.Name] && !c.hidden.env && variableForm.MatchString(v.Name) {
 			c.at(v.key, "unused-variable", "nothing refers to the variable %s", quote(v.Name)).
-				hint("remove it, or write ${{ env.%s }} where it is needed", v.Name).Severity = Warning
+				hint("remove it, or write ${{ env.%s }} where it is needed", cut(v.Name)).Severity = Warning
 		}
 	}
 }

@@ -80,7 +80,11 @@ func setText(v reflect.Value, s *shape, text string) *badValue {
 	case classSecret:
 		v.Set(reflect.ValueOf(redact.NewSecret(text)))
 	case classEncoded:
-		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+		err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+		if err != nil && len(text) > longestLine { // the message quotes it
+			return &badValue{rule: "wrong-value", message: ": " + quote(text) + " is too long"}
+		}
+		if err != nil {
 			return &badValue{"wrong-value", ": " + err.Error(), task.HintOf(err)}
 		}
 	default:

@@ -44,14 +44,15 @@ func allowance(length int) int {
 // didYouMean is the hint for a word that is none of names: the closest of them,
 // or all if they are few.
 func (r *report) didYouMean(word string, names []string) string {
-	const few = 10
+	const few, short = 10, 300
 	if name := r.suggest(word, names); name != "" {
 		return "did you mean " + quote(name) + "?"
 	}
-	if len(names) == 0 || len(names) > few {
+	known := "known: " + strings.Join(names[:min(few, len(names))], ", ")
+	if len(names) == 0 || len(names) > few || len(known) > short {
 		return ""
 	}
-	return "known: " + strings.Join(names, ", ")
+	return known
 }
 
 // fold takes out the differences that are easily overlooked.
