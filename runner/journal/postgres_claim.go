@@ -70,7 +70,10 @@ func (c *claim) takeBack(ctx context.Context, conn *pgx.Conn) error {
 	case epoch != c.epoch:
 		return c.takenOver()
 	}
-	return locked
+	if locked != nil {
+		return fmt.Errorf("%s: the server has not given its lock back: %w", c.id, locked)
+	}
+	return nil
 }
 
 func (c *claim) takenOver() error { return fmt.Errorf("%s: %w", c.id, ErrTakenOver) }

@@ -256,6 +256,44 @@ func TestAppendWaitsForADatabaseThatComesBack(t *testing.T) {
 	}
 }
 
+// The server may learn later than this process that a connection broke.
+func TestAppendWaitsUntilTheServerGivesTheLockBack(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t).Reveal()
+	p := openStore(t, dsn)
+	w := create(t, p, testRun)
+	before := session(p)
+	ghost := dial(t, dsn)
+	locked := make(chan error)
+	go func() {
+		_, err := ghost.Exec(context.Background(), `select pg_advisory_lock($1)`, runClaim(testRun).key())
+		locked <- err
+	}()
+	eventually(t, "the ghost waits for the lock", func() bool {
+		return query[bool](t, dsn, `select exists (select from pg_locks where pid = $1 and not granted)`, ghost.PgConn().PID())
+	})
+	execute(t, dsn, `select pg_terminate_backend($1)`, before)
+	if err := <-locked; err != nil {
+		t.Fatal(err)
+	}
+	appended := make(chan error)
+	go func() {
+		_, err := w.Append(context.Background(), someEvents()...)
+		appended <- err
+	}()
+	select {
+	case err := <-appended:
+		t.Fatalf("append while the lock is not free: %v", err)
+	case <-time.After(300 * time.Millisecond): // several tries
+	}
+	if err := ghost.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-appended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAppendGivesUpOnADatabaseThatStaysAway(t *testing.T) {
 	t.Parallel()
 	wire := newCable(t, postgrestest.Database(t).Reveal())
