@@ -129,7 +129,7 @@ func (t *Tenant) createAPI(c *call) reply {
 func (t *Tenant) listAPIs(c *call) reply {
 	wanted := map[string]bool{}
 	for _, value := range c.query["identifiers"] {
-		for _, identifier := range strings.Split(value, ",") {
+		for identifier := range strings.SplitSeq(value, ",") {
 			wanted[c.inner(identifier)] = true
 		}
 	}

@@ -12,7 +12,7 @@ type customClaims struct{ access, id map[string]any }
 
 var (
 	setClaim   = regexp.MustCompile(`api\.(accessToken|idToken)\.setCustomClaim\(\s*([^,]+?)\s*,\s*([^;]*?)\s*\)\s*(?:;|\n|$)`)
-	constants  = regexp.MustCompile("(?:const|let|var)\\s+(\\w+)\\s*=\\s*([^;\\n]+)")
+	constants  = regexp.MustCompile(`(?:const|let|var)\s+(\w+)\s*=\s*([^;\n]+)`)
 	substitute = regexp.MustCompile(`\$\{\s*(\w+)\s*\}`)
 )
 
@@ -138,7 +138,7 @@ func (s script) atom(expression string, depth int) any {
 
 func (s script) fromEvent(path string) any {
 	var value any = s.event
-	for _, key := range strings.Split(path, ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		d, ok := value.(map[string]any)
 		if !ok {
 			return nil

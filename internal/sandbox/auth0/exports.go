@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,7 +66,7 @@ func (t *Tenant) exportUsers(c *call) reply {
 		x.fields = append(x.fields, newExportField(text(d, "name"), text(d, "export_as")))
 	}
 	if x.asked == nil {
-		for _, name := range strings.Fields(predefined) {
+		for name := range strings.FieldsSeq(predefined) {
 			x.fields = append(x.fields, newExportField(name, ""))
 		}
 	}
@@ -143,7 +144,7 @@ const chunk = 1000
 func (t *Tenant) assemble(j *job) []byte {
 	x := j.exported
 	t.mu.Lock()
-	order := t.users.order[:len(t.users.order):len(t.users.order)]
+	order := slices.Clip(t.users.order)
 	t.mu.Unlock()
 	var file bytes.Buffer
 	zip, _ := gzip.NewWriterLevel(&file, gzip.BestSpeed) // the level is a valid one

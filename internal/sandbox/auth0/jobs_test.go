@@ -226,7 +226,7 @@ func TestTheSDKImportsAndExports(t *testing.T) {
 	must(t, err)
 	response, err := server.Client().Get(done.GetLocation())
 	must(t, err)
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
 	must(t, err)
 	var user map[string]any

@@ -139,7 +139,7 @@ func matcher(value string) func(string) bool {
 	value = strings.ToLower(strings.NewReplacer(`\\`, `\`, `\`, "").Replace(value))
 	prefix, open := strings.CutSuffix(value, "*")
 	return func(text string) bool {
-		for _, part := range strings.Split(strings.ToLower(text), "\x00") {
+		for part := range strings.SplitSeq(strings.ToLower(text), "\x00") {
 			if part == value && text != "" || !quoted && open && part != "" && strings.HasPrefix(part, prefix) {
 				return true
 			}

@@ -7,32 +7,7 @@ package auth0
 func MedLogistics() Seed {
 	const api = "https://api.medlog.app"
 	scopes := []string{"read:hospitals", "write:hospitals", "read:users", "write:users"}
-	frontend := Client{
-		Name: "MedLogistics Admin Frontend", Type: "spa", GrantTypes: []string{"authorization_code", "refresh_token"},
-		Settings: map[string]any{
-			"callbacks":           []any{"https://admin.medlog.app", "https://admin.medlog.app/callback"},
-			"allowed_logout_urls": []any{"https://admin.medlog.app"},
-			"web_origins":         []any{"https://admin.medlog.app"},
-			"allowed_origins":     []any{"https://admin.medlog.app"},
-			"oidc_conformant":     true, "token_endpoint_auth_method": "none",
-			"jwt_configuration": map[string]any{"alg": "RS256"},
-		},
-	}
-	management := Client{
-		Name: "MedLogistics User Management", Type: "non_interactive", GrantTypes: []string{clientCredentials},
-		Settings: map[string]any{"token_endpoint_auth_method": "client_secret_post"},
-		Grants: map[string][]string{Management: {
-			"read:users", "create:users", "update:users", "delete:users", "create:user_tickets",
-			"read:roles", "read:role_members", "create:role_members", "delete:role_members",
-			"read:connections", "update:connections", "read:email_templates",
-			"read:clients", "create:clients", "delete:clients", "read:client_grants",
-			"read:resource_servers", "read:actions",
-		}},
-	}
-	login := Client{
-		Name: "MedLogistics Sample Login", Type: "regular_web", GrantTypes: []string{passwordRealm},
-		Settings: map[string]any{"token_endpoint_auth_method": "client_secret_post", "oidc_conformant": true},
-	}
+	frontend, management, login := medLogisticsClients()
 	return Seed{
 		APIs: []API{{
 			Name: "MedLogistics Backend API", Identifier: api, Scopes: scopes, TokenLifetime: 86_400,
@@ -57,6 +32,36 @@ func MedLogistics() Seed {
 			{Name: "verify_email", Enabled: false}, {Name: "welcome_email", Enabled: false},
 		},
 	}
+}
+
+func medLogisticsClients() (frontend, management, login Client) {
+	frontend = Client{
+		Name: "MedLogistics Admin Frontend", Type: "spa", GrantTypes: []string{"authorization_code", "refresh_token"},
+		Settings: map[string]any{
+			"callbacks":           []any{"https://admin.medlog.app", "https://admin.medlog.app/callback"},
+			"allowed_logout_urls": []any{"https://admin.medlog.app"},
+			"web_origins":         []any{"https://admin.medlog.app"},
+			"allowed_origins":     []any{"https://admin.medlog.app"},
+			"oidc_conformant":     true, "token_endpoint_auth_method": "none",
+			"jwt_configuration": map[string]any{"alg": "RS256"},
+		},
+	}
+	management = Client{
+		Name: "MedLogistics User Management", Type: "non_interactive", GrantTypes: []string{clientCredentials},
+		Settings: map[string]any{"token_endpoint_auth_method": "client_secret_post"},
+		Grants: map[string][]string{Management: {
+			"read:users", "create:users", "update:users", "delete:users", "create:user_tickets",
+			"read:roles", "read:role_members", "create:role_members", "delete:role_members",
+			"read:connections", "update:connections", "read:email_templates",
+			"read:clients", "create:clients", "delete:clients", "read:client_grants",
+			"read:resource_servers", "read:actions",
+		}},
+	}
+	login = Client{
+		Name: "MedLogistics Sample Login", Type: "regular_web", GrantTypes: []string{passwordRealm},
+		Settings: map[string]any{"token_endpoint_auth_method": "client_secret_post", "oidc_conformant": true},
+	}
+	return frontend, management, login
 }
 
 const rolesAction = `exports.onExecutePostLogin = async (event, api) => {

@@ -46,7 +46,7 @@ func readDifferences(t *testing.T) map[string]bool {
 	t.Helper()
 	file, err := os.Open("testdata/differences.txt")
 	must(t, err)
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	known := map[string]bool{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		difference, reason, ok := strings.Cut(lines.Text(), " # ")
@@ -140,9 +140,7 @@ func send(tenant *auth0.Tenant, token string, i interaction, names map[string]st
 	}
 	request := httptest.NewRequest(i.Request.Method, path, strings.NewReader(body))
 	request.Header.Set("Authorization", "Bearer "+token)
-	for key, values := range i.Request.Headers {
-		request.Header[key] = values
-	}
+	maps.Copy(request.Header, i.Request.Headers)
 	answer := httptest.NewRecorder()
 	tenant.ServeHTTP(answer, request)
 	return answer.Code, answer.Body.Bytes()

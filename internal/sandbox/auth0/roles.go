@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,9 +33,7 @@ func noRole() reply { return notFound("The role does not exist.", "") }
 
 func (r *role) view() document {
 	d := document{"id": r.id, "name": r.name, "description": r.description}
-	for key, value := range r.extra {
-		d[key] = value
-	}
+	maps.Copy(d, r.extra)
 	return d
 }
 

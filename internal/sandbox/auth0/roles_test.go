@@ -24,7 +24,7 @@ func TestTheUsersOfARoleAreListedBeyondAThousandByCheckpoint(t *testing.T) {
 	must(t, tenant.SetRoles("auth0|ml-200", "doctor"))
 	request(tenant, "GET", "/api/v2/roles/"+role+"/users?page=10&per_page=100", "").want(t, 400, "")
 	seen, from := map[any]bool{}, ""
-	for pages := 0; pages < 20; pages++ {
+	for range 20 {
 		page := request(tenant, "GET", "/api/v2/roles/"+role+"/users?take=100&from="+url.QueryEscape(from), "").object(t)
 		for _, u := range page["users"].([]any) {
 			seen[u.(map[string]any)["user_id"]] = true

@@ -165,7 +165,7 @@ func object(required []string, props map[string]schema) *schema {
 // the tenant checks only that they are closed.
 func anyOf(names string) map[string]schema {
 	props := map[string]schema{}
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		props[name] = schema{}
 	}
 	return props

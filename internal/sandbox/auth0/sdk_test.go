@@ -2,6 +2,7 @@ package auth0_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,12 +73,10 @@ func login(t *testing.T, tenant *auth0.Tenant, server *auth0.Server, form url.Va
 		"grant_type": {"http://auth0.com/oauth/grant-type/password-realm"}, "realm": {connection},
 		"client_id": {id}, "client_secret": {secret}, "audience": {"https://api.medlog.app"}, "scope": {"openid profile email"},
 	}
-	for key, values := range form {
-		all[key] = values
-	}
+	maps.Copy(all, form)
 	response, err := server.Client().Post(server.URL+"/oauth/token", "application/x-www-form-urlencoded", strings.NewReader(all.Encode()))
 	must(t, err)
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	var body map[string]any
 	must(t, json.NewDecoder(response.Body).Decode(&body))
 	return response.StatusCode, body

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -158,9 +159,7 @@ func encode(out reply) reply {
 
 func write(w http.ResponseWriter, out reply, header http.Header) {
 	for _, from := range []http.Header{header, out.header} {
-		for key, values := range from {
-			w.Header()[key] = values
-		}
+		maps.Copy(w.Header(), from)
 	}
 	if out.late != nil {
 		out.body = out.late()

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,8 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -71,7 +71,7 @@ func (t *Tenant) StartHTTP() (*Server, error) {
 }
 
 func (t *Tenant) listen(s *Server, scheme, address string, config *tls.Config) error {
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return fmt.Errorf("start the tenant: %w", err)
 	}
@@ -83,7 +83,7 @@ func (t *Tenant) listen(s *Server, scheme, address string, config *tls.Config) e
 	s.server = &http.Server{
 		Handler: t, TLSConfig: config, ReadHeaderTimeout: 10 * time.Second,
 		// Broken handshakes and connections are what tests do here on purpose.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	go func() {
 		if config != nil {

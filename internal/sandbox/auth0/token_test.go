@@ -2,6 +2,7 @@ package auth0_test
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -32,9 +33,7 @@ func TestATokenIsGivenByBasicFormAndJSON(t *testing.T) {
 	id, secret := tenant.ManagementClient()
 	grant := url.Values{"grant_type": {"client_credentials"}, "audience": {managementAudience}}
 	inForm := url.Values{"client_id": {id}, "client_secret": {secret}}
-	for key, values := range grant {
-		inForm[key] = values
-	}
+	maps.Copy(inForm, grant)
 	asJSON := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(
 		`{"grant_type":"client_credentials","audience":"`+managementAudience+`","client_id":"`+id+`","client_secret":"`+secret+`"}`))
 	asJSON.Header.Set("Content-Type", "application/json; charset=utf-8")
@@ -64,17 +63,37 @@ func TestATokenIsRefusedInAuth0sWords(t *testing.T) {
 		status     int
 		want       string
 	}{
-		"wrong secret": {id, "x", url.Values{"grant_type": {"client_credentials"}}, 401,
-			`{"error":"access_denied","error_description":"Unauthorized"}`},
-		"unknown client": {"nobody", "x", url.Values{"grant_type": {"client_credentials"}}, 401,
-			`{"error":"access_denied","error_description":"Unauthorized"}`},
-		"no grant": {other, otherSecret, url.Values{"grant_type": {"client_credentials"}, "audience": {managementAudience}}, 403,
+		"wrong secret": {
+			id, "x",
+			url.Values{"grant_type": {"client_credentials"}},
+			401,
+			`{"error":"access_denied","error_description":"Unauthorized"}`,
+		},
+		"unknown client": {
+			"nobody", "x",
+			url.Values{"grant_type": {"client_credentials"}},
+			401,
+			`{"error":"access_denied","error_description":"Unauthorized"}`,
+		},
+		"no grant": {
+			other, otherSecret,
+			url.Values{"grant_type": {"client_credentials"}, "audience": {managementAudience}},
+			403,
 			`{"error":"access_denied","error_description":"Client is not authorized to access \"` + managementAudience +
-				`\". You might probably want to create a \"client-grant\" associated to this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"}`},
-		"unknown API": {id, secret, url.Values{"grant_type": {"client_credentials"}, "audience": {"https://other"}}, 403,
-			`{"error":"access_denied","error_description":"Service not found: https://other"}`},
-		"grant type not allowed": {id, secret, url.Values{"grant_type": {"password"}}, 403,
-			`{"error":"unauthorized_client","error_description":"Grant type 'password' not allowed for the client."}`},
+				`\". You might probably want to create a \"client-grant\" associated to this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"}`,
+		},
+		"unknown API": {
+			id, secret,
+			url.Values{"grant_type": {"client_credentials"}, "audience": {"https://other"}},
+			403,
+			`{"error":"access_denied","error_description":"Service not found: https://other"}`,
+		},
+		"grant type not allowed": {
+			id, secret,
+			url.Values{"grant_type": {"password"}},
+			403,
+			`{"error":"unauthorized_client","error_description":"Grant type 'password' not allowed for the client."}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,21 +29,33 @@ func TestUsersThatAuth0RefusesAreRefusedInItsWords(t *testing.T) {
 		"no connection":    {`{"email":"a@example.com"}`, 400, refused(`'Missing required property: connection'.`)},
 		"no password":      {`{"connection":"` + connection + `","email":"a@example.com"}`, 400, refused(`'Missing required property: password'.`)},
 		"wrong type":       {user(`,"blocked":"yes"`), 400, refused(`'Expected type boolean but found type string' on property blocked (Whether this user was blocked by an administrator).`)},
-		"long name": {user(`,"given_name":"` + strings.Repeat("x", 151) + `"`), 400,
-			refused(`'String is too long (151 chars), maximum 150' on property given_name (The user's given name(s)).`)},
+		"long name": {
+			user(`,"given_name":"` + strings.Repeat("x", 151) + `"`), 400,
+			refused(`'String is too long (151 chars), maximum 150' on property given_name (The user's given name(s)).`),
+		},
 		"spaces in id":       {user(`,"user_id":"a b"`), 400, refused(`'String does not match pattern ^\\S*$' on property user_id (The external user's id).`)},
 		"forbidden metadata": {user(`,"app_metadata":{"email":"x"}`), 400, refused(`'Invalid property email' on property app_metadata.`)},
 		"no JSON":            {`{`, 400, `{"statusCode":400,"error":"Bad Request","message":"Invalid request payload JSON format"}`},
-		"weak password": {strings.Replace(user(""), "Correct-horse-9", "password", 1), 400,
-			`{"statusCode":400,"error":"Bad Request","message":"PasswordStrengthError: Password is too weak"}`},
-		"taken address": {strings.Replace(user(""), "new@", "OLD@", 1), 409,
-			`{"statusCode":409,"error":"Conflict","message":"The user already exists.","errorCode":"auth0_idp_error"}`},
-		"taken id": {user(`,"user_id":"ml-1"`), 409,
-			`{"statusCode":409,"error":"Conflict","message":"The user already exists.","errorCode":"auth0_idp_error"}`},
-		"username": {user(`,"username":"ada"`), 400,
-			`{"statusCode":400,"error":"Bad Request","message":"Cannot set username for connection without requires_username","errorCode":"invalid_body"}`},
-		"no such connection": {strings.Replace(user(""), connection, "Other", 1), 400,
-			`{"statusCode":400,"error":"Bad Request","message":"The connection does not exist.","errorCode":"inexistent_connection"}`},
+		"weak password": {
+			strings.Replace(user(""), "Correct-horse-9", "password", 1), 400,
+			`{"statusCode":400,"error":"Bad Request","message":"PasswordStrengthError: Password is too weak"}`,
+		},
+		"taken address": {
+			strings.Replace(user(""), "new@", "OLD@", 1), 409,
+			`{"statusCode":409,"error":"Conflict","message":"The user already exists.","errorCode":"auth0_idp_error"}`,
+		},
+		"taken id": {
+			user(`,"user_id":"ml-1"`), 409,
+			`{"statusCode":409,"error":"Conflict","message":"The user already exists.","errorCode":"auth0_idp_error"}`,
+		},
+		"username": {
+			user(`,"username":"ada"`), 400,
+			`{"statusCode":400,"error":"Bad Request","message":"Cannot set username for connection without requires_username","errorCode":"invalid_body"}`,
+		},
+		"no such connection": {
+			strings.Replace(user(""), connection, "Other", 1), 400,
+			`{"statusCode":400,"error":"Bad Request","message":"The connection does not exist.","errorCode":"inexistent_connection"}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

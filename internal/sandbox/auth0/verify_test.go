@@ -37,6 +37,6 @@ func get(t *testing.T, client *http.Client, url string, into any) {
 	t.Helper()
 	response, err := client.Get(url)
 	must(t, err)
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	must(t, json.NewDecoder(response.Body).Decode(into))
 }
