@@ -38,9 +38,11 @@ func Rollback(ctx context.Context, p *plan.Plan, o Options) (*journal.State, err
 	if err := s.begin(ctx, "rollback"); err != nil {
 		return s.state, err
 	}
-	watched := s.watch(ctx)
+	held, cancel := s.whileHeld(ctx)
+	defer cancel()
+	watched := s.watch(held)
 	defer watched.stop()
-	err = s.rollback(ctx, watched)
+	err = s.rollback(held, watched)
 	return s.state, err
 }
 

@@ -107,7 +107,9 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (*journal.State, error) {
 	if err := s.begin(ctx, "run"); err != nil {
 		return s.state, err
 	}
-	err = s.carryOut(ctx, phases)
+	held, cancel := s.whileHeld(ctx)
+	defer cancel()
+	err = s.carryOut(held, phases)
 	return s.state, err
 }
 

@@ -140,6 +140,20 @@ func (s *session) begin(ctx context.Context, command string) error {
 	})
 }
 
+// whileHeld returns a context that ends when another process has taken the run
+// over: what this one does would not be in the journal.
+func (s *session) whileHeld(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-s.writer.Lost():
+			cancel(journal.ErrTakenOver)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // end journals how the session ended.
 func (s *session) end(o outcome) error {
 	return s.record(context.Background(), journal.Event{

@@ -33,6 +33,8 @@ type stage struct {
 	box  *sandbox.Sandbox
 	dir  string // where phasegate is called
 	plan string
+
+	environ []string // beside the sandbox's
 }
 
 func newStage(t *testing.T, users int, limits auth0.Plan) *stage {
@@ -101,6 +103,7 @@ func (s *stage) command(ctx context.Context, args ...string) *exec.Cmd {
 	for name, value := range s.box.Env() {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
+	cmd.Env = append(cmd.Env, s.environ...)
 	return cmd
 }
 

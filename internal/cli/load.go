@@ -45,7 +45,7 @@ func (a *app) unpack(path string) (string, error) {
 	if _, err := fs.Stat(plans.FS, path+".yaml"); err != nil {
 		return path, nil
 	}
-	to := filepath.Join(a.Journal, "shipped")
+	to := filepath.Join(a.dir(), "shipped")
 	for folder, files := range map[string]fs.FS{"plans": plans.FS, "schema": schema.FS} {
 		if err := copyNew(filepath.Join(to, folder), files); err != nil {
 			return "", fail(ExitFailed, fmt.Errorf("unpack plan %s: %w", path, err))
@@ -77,9 +77,20 @@ func (a *app) bind(ctx context.Context, p *plan.Plan) (runner.Options, error) {
 	if err != nil {
 		return runner.Options{}, fail(ExitUsage, err)
 	}
-	mask := redact.NewMasker(environ.Secrets()...)
+	store, err := a.store(ctx)
+	if err != nil {
+		return runner.Options{}, err
+	}
+	if err := a.apart(ctx, environ); err != nil {
+		return runner.Options{}, err
+	}
+	secrets := environ.Secrets()
+	if inDatabase(a.Journal) {
+		secrets = append(secrets, redact.NewSecret(a.Journal))
+	}
+	mask := redact.NewMasker(secrets...)
 	return runner.Options{
-		Store: a.store(), Dir: a.Journal, Environ: environ, Version: revision(),
+		Store: store, Dir: a.dir(), Environ: environ, Version: revision(),
 		Log: a.logger(mask), Mask: mask.String,
 	}, nil
 }

@@ -66,18 +66,29 @@ type app struct {
 	level  slog.Level
 	log    *slog.Logger
 	person *dialog // nil where nobody is there
+
+	open   func(ctx context.Context, place string) (journal.Store, error)
+	opened journal.Store // nil until it is needed
 }
 
 // Main runs the command that args name and returns the exit code.
 func Main(args []string, around Surroundings) int {
-	a := &app{Surroundings: around}
+	return newApp(around).main(args)
+}
+
+func newApp(around Surroundings) *app {
+	a := &app{Surroundings: around, open: openJournal}
 	if around.Person != nil {
 		a.person = &dialog{lines: bufio.NewReader(around.Person), to: around.Person}
 	}
+	return a
+}
+
+func (a *app) main(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(around.Out)
-	root.SetErr(around.Err)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	return a.report(root.ExecuteContext(context.Background()))
 }
 
@@ -108,7 +119,8 @@ rollback hooks, each carried out as a task, each fact recorded in a journal.
 
 ` + exitHelp + `
 Environment:
-  PHASEGATE_JOURNAL  directory of the journals and artifacts (phasegate-runs)
+  PHASEGATE_JOURNAL  where runs are kept: a directory (phasegate-runs), or a
+                     postgres:// URL when several machines carry a run on
   PHASEGATE_LOG      debug, info, warn or error (warn)
   NO_COLOR           any value turns colour off`,
 		Example: `  phasegate validate plans/auth0-migration.yaml
@@ -119,7 +131,7 @@ Environment:
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Context()) },
 	}
 	root.PersistentFlags().StringVar(&a.settings.Journal, "journal", "",
-		"directory of the journals and artifacts (default $PHASEGATE_JOURNAL, else phasegate-runs)")
+		"where runs are kept, a directory or a postgres:// URL (default $PHASEGATE_JOURNAL, else phasegate-runs)")
 	root.AddCommand(a.validate(), a.runCommand(), a.rollback(), a.status(), a.rehearse(), a.tasks(), a.version(), a.sandboxAPI())
 	return root
 }
@@ -141,8 +153,6 @@ func (a *app) configure(ctx context.Context) error {
 	a.log = a.logger(nil)
 	return nil
 }
-
-func (a *app) store() *journal.Dir { return journal.NewDir(a.Journal) }
 
 // revision is the version of this build.
 func revision() string {

@@ -136,7 +136,7 @@ func (r *rehearsal) run(ctx context.Context) error {
 	r.accounts = r.box.Accounts()
 	around := *r.app
 	around.Lookup = envconfig.MapLookuper(r.box.Env())
-	around.settings.Journal = filepath.Join(r.box.Dir(), "runs")
+	around.settings.Journal, around.opened = filepath.Join(r.box.Dir(), "runs"), nil
 	options, err := around.bind(ctx, r.plan)
 	if err != nil {
 		return err

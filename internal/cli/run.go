@@ -180,6 +180,10 @@ func (a *app) completeRuns(cmd *cobra.Command, _ []string, _ string) ([]string, 
 	if err := a.configure(cmd.Context()); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	runs, _ := a.store().Runs(cmd.Context())
+	store, err := a.store(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	runs, _ := store.Runs(cmd.Context())
 	return runs, cobra.ShellCompDirectiveNoFileComp
 }

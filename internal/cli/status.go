@@ -50,9 +50,13 @@ Exit codes: 0 done; 1 the journal cannot be read; 2 there is no such run.`,
 
 // states returns where the named run stands, or all of them, newest first.
 func (a *app) states(ctx context.Context, args []string) ([]*journal.State, error) {
+	store, err := a.store(ctx)
+	if err != nil {
+		return nil, err
+	}
 	runs := args
 	if len(runs) == 0 {
-		all, err := a.store().Runs(ctx)
+		all, err := store.Runs(ctx)
 		if err != nil {
 			return nil, fail(ExitFailed, err)
 		}
@@ -61,7 +65,7 @@ func (a *app) states(ctx context.Context, args []string) ([]*journal.State, erro
 	}
 	states := []*journal.State{}
 	for _, run := range runs {
-		state, err := runner.Status(ctx, a.store(), run)
+		state, err := runner.Status(ctx, store, run)
 		switch {
 		case errors.Is(err, journal.ErrNotFound) && len(args) == 0:
 			continue // its first event was never written
@@ -91,7 +95,7 @@ func (a *app) printJSON(states []*journal.State, one bool) error {
 
 func (a *app) listRuns(states []*journal.State) error {
 	if len(states) == 0 {
-		fmt.Fprintf(a.Out, "no runs in %s\n", a.Journal)
+		fmt.Fprintln(a.Out, "no runs yet")
 		return nil
 	}
 	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
