@@ -1,0 +1,181 @@
+package postgres_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+)
+
+// large makes a database of about 170 MB, much like the application's.
+const large = `
+	create table users (id uuid primary key default gen_random_uuid(), email text unique, hashed_password text, api_key text unique, doc jsonb);
+	insert into users (email, hashed_password, api_key, doc)
+	select 'user' || i || '@example.org', '$2b$12$' || md5(i::text), md5('key' || i), jsonb_build_object('ward', i % 40, 'name', 'Name ' || i)
+	  from generate_series(1, 200000) i;
+	create table administrations (id bigserial primary key, order_id int, nurse uuid, at timestamp, note text);
+	insert into administrations (order_id, nurse, at, note)
+	select i % 1000, gen_random_uuid(), timestamp '2026-01-01' + i * interval '1 second', 'given as ordered, ' || md5(i::text)
+	  from generate_series(1, 800000) i`
+
+// BenchmarkBackup times the backup and PostgreSQL's own ways one after the other,
+// round by round, and reports the ratios of the medians: on a shared machine
+// only they mean something. "written" is the backup without the proof.
+func BenchmarkBackup(b *testing.B) {
+	dsn := database(b, large)
+	times := map[string][]time.Duration{}
+	ways := map[string]func(){
+		"full": func() { benchBackup(b, dsn, postgres.Full) },
+		"counts": func() {
+			times["written"] = append(times["written"], benchBackup(b, dsn, postgres.Counts))
+		},
+		"Fc":   func() { benchDump(b, dsn, "pg_dump -Fc") },
+		"zstd": func() { benchDump(b, dsn, "pg_dump -Fc -Z0 | zstd -1 -q") },
+	}
+	if _, err := command.LookPath("zstd"); err != nil {
+		delete(ways, "zstd")
+	}
+	for b.Loop() {
+		for way, run := range ways {
+			started := time.Now()
+			run()
+			times[way] = append(times[way], time.Since(started))
+		}
+	}
+	for _, way := range []string{"written", "counts", "full"} {
+		b.ReportMetric(median(times[way]).Seconds(), way+"-s")
+		b.ReportMetric(ratio(times["Fc"], times[way]), "Fc/"+way)
+		if len(times["zstd"]) > 0 {
+			b.ReportMetric(ratio(times[way], times["zstd"]), way+"/zstd")
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// benchBackup makes a backup and returns how long it took to write it; the rest
+// is the proof.
+func benchBackup(b *testing.B, dsn redact.Secret, level postgres.Level) (written time.Duration) {
+	b.Helper()
+	task := backup(dsn, b.TempDir())
+	task.Level = level
+	env := tasktest.Env(b)
+	started, last := time.Now(), int64(0)
+	env.Progress = func(done, _ int64, _ string) {
+		if done < last && written == 0 {
+			written = time.Since(started)
+		}
+		last = done
+	}
+	receipt, err := task.Run(b.Context(), env)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = os.Remove(receipt.File)
+	return written
+}
+
+func benchDump(b *testing.B, dsn redact.Secret, pipeline string) {
+	b.Helper()
+	dump, err := pg.Tool("pg_dump")
+	if err != nil {
+		b.Fatal(err)
+	}
+	env, err := pg.Env(dsn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	file := filepath.Join(b.TempDir(), "dump")
+	err = command.Command{
+		Argv: []string{"sh", "-c", pipeline + " > " + file + " && sync " + file},
+		Env:  append(env, "PATH="+filepath.Dir(dump)+":"+os.Getenv("PATH")), Stdout: io.Discard,
+	}.Run(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = os.Remove(file)
+}
+
+// BenchmarkSwap measures the gap that a client sees which asks a hundred times a
+// second and connects again when it is sent away: the longest time between two
+// answers.
+func BenchmarkSwap(b *testing.B) {
+	for _, rows := range []int{1000, 1000000} {
+		b.Run(fmt.Sprintf("%d rows", rows), func(b *testing.B) {
+			dsn := database(b, fmt.Sprintf("create table t (v text); insert into t select md5(i::text) from generate_series(1, %d) i", rows))
+			back := staged(b, stage(dsn), tasktest.Env(b)).Database
+			var gaps []time.Duration
+			for i := 0; b.Loop(); i++ {
+				stop := probe(b, dsn)
+				s := swap(dsn, back)
+				s.RunID = fmt.Sprint(i)
+				receipt, err := s.Run(b.Context(), tasktest.Env(b))
+				if err != nil {
+					b.Fatal(err)
+				}
+				gaps = append(gaps, stop())
+				back = receipt.Replaced
+			}
+			dropLater(b, back)
+			slices.Sort(gaps)
+			b.ReportMetric(median(gaps).Seconds()*1000, "gap-ms")
+			b.ReportMetric(gaps[(len(gaps)-1)*99/100].Seconds()*1000, "p99-gap-ms")
+		})
+	}
+}
+
+// probe asks the database every ten milliseconds until the returned function is
+// called, which returns the longest gap between two answers.
+func probe(b *testing.B, dsn redact.Secret) func() time.Duration {
+	b.Helper()
+	var (
+		gap     time.Duration
+		running sync.WaitGroup
+		done    = make(chan struct{})
+		first   = make(chan struct{})
+	)
+	running.Go(func() {
+		conn := connect(b, dsn)
+		last := time.Now()
+		close(first)
+		for tick := time.NewTicker(10 * time.Millisecond); ; {
+			if conn.IsClosed() {
+				if fresh, err := pg.Connect(b.Context(), dsn); err == nil {
+					conn = fresh
+				}
+			}
+			if _, err := conn.Exec(b.Context(), "select v from t limit 1"); err == nil {
+				gap = max(gap, time.Since(last))
+				last = time.Now()
+			}
+			select {
+			case <-done:
+				pg.Close(conn)
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	<-first
+	return func() time.Duration {
+		close(done)
+		running.Wait()
+		return gap
+	}
+}
+
+func median(times []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	return sorted[len(sorted)/2]
+}
+
+func ratio(a, b []time.Duration) float64 { return median(a).Seconds() / median(b).Seconds() }
