@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,6 +185,47 @@ func (s *stage) connect() *pgx.Conn {
 	}
 	s.Cleanup(func() { _ = conn.Close(context.Background()) })
 	return conn
+}
+
+func (s *stage) execute(statement string) {
+	s.Helper()
+	if _, err := s.connect().Exec(s.Context(), statement); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// dropStaged takes the newest rollback target away.
+func (s *stage) dropStaged() {
+	s.Helper()
+	conn, err := pg.ConnectTo(s.Context(), s.box.DatabaseURL(), pg.Maintenance)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var name string
+	err = conn.QueryRow(s.Context(),
+		`select datname from pg_database where datname like '%\_pre\_%' order by oid desc limit 1`).Scan(&name)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, err := conn.Exec(s.Context(), "drop database "+pgx.Identifier{name}.Sanitize()); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// serves tells whether the API's health page says that it works.
+func (s *stage) serves() bool {
+	s.Helper()
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodGet, s.box.Env()["API_URL"]+"/health", nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 func (s *stage) contents() []pg.Table {
