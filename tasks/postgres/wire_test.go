@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -66,7 +68,7 @@ func (w *wire) forward(client io.Reader, server io.Writer) {
 		if err != nil {
 			return
 		}
-		due := !startup && w.due(message[0])
+		due := !startup && w.due(message)
 		if due && !w.after {
 			w.happen()
 			return
@@ -80,9 +82,16 @@ func (w *wire) forward(client io.Reader, server io.Writer) {
 	}
 }
 
-// due counts the requests: a query, the parsing of a statement, its execution.
-func (w *wire) due(kind byte) bool {
-	if kind != 'Q' && kind != 'P' && kind != 'E' {
+// changes finds the requests that change something.
+var changes = regexp.MustCompile(`(?i)(alter|create|drop|comment on|grant .* on) database|pg_terminate_backend|commit`)
+
+// due counts the requests: those that change something, and in a soak all: a
+// query, the parsing of a statement, its execution.
+func (w *wire) due(message []byte) bool {
+	if kind := message[0]; kind != 'Q' && kind != 'P' && kind != 'E' {
+		return false
+	}
+	if os.Getenv("PHASEGATE_SOAK") == "" && !changes.Match(message) {
 		return false
 	}
 	w.mu.Lock()
