@@ -136,7 +136,8 @@ func (s *session) begin(ctx context.Context, command string) error {
 	host, _ := os.Hostname()
 	return s.record(ctx, journal.Event{
 		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
-		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan), PID: os.Getpid(), Host: host,
+		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan),
+		Found: s.state.Status, PID: os.Getpid(), Host: host,
 	})
 }
 

@@ -136,6 +136,9 @@ func (v *view) observe(e journal.Event) {
 	switch e.Type {
 	case journal.Opened:
 		v.say("%s  run %s  plan digest %.12s", v.paint(bold, e.Plan), e.Run, e.Digest)
+		if e.Found != "" {
+			v.say("%s", v.paint(dim, goesOn(e.Found)))
+		}
 	case journal.PhaseStarted:
 		v.startPhase(e)
 	case journal.StepStarted:
@@ -152,6 +155,17 @@ func (v *view) observe(e journal.Event) {
 	case journal.RollbackStarted:
 		v.say("%s", v.paint(bold, "rolling back"))
 	}
+}
+
+// goesOn says how the run was found, and what that means for what comes.
+func goesOn(found journal.Status) string {
+	switch found {
+	case journal.Running:
+		return "goes on: the process that had it died; what is in the journal as done is not done again"
+	case journal.RollingBack, journal.RollbackIncomplete:
+		return "goes on with the rollback: hooks that are done are not called again"
+	}
+	return "goes on: it was " + string(found) + "; what is done is not done again"
 }
 
 func (v *view) startPhase(e journal.Event) {

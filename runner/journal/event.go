@@ -77,6 +77,7 @@ type Event struct {
 	File     string   `json:"file,omitempty"`    // the plan's file, as it was named to phasegate
 	Digest   string   `json:"digest,omitempty"`  // SHA-256 of the plan and its files, in hex
 	Phases   []string `json:"phases,omitempty"`  // all of the plan's
+	Found    Status   `json:"found,omitempty"`   // how an earlier session left the run; running if its process died
 	PID      int      `json:"pid,omitempty"`
 	Host     string   `json:"host,omitempty"`
 

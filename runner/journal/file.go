@@ -44,7 +44,7 @@ func (d *Dir) Create(_ context.Context, run string) (Writer, error) {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	if err := errors.Join(hold(file), syncDir(d.RunDir(run)), syncDir(d.path)); err != nil {
-		return nil, errors.Join(fmt.Errorf("create journal: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("create journal: %w", err), letGo(file))
 	}
 	return &fileWriter{file: file}, nil
 }
@@ -58,7 +58,7 @@ func (d *Dir) Open(_ context.Context, run string) (Writer, []Event, error) {
 	}
 	events, w, err := takeUp(file, run)
 	if err != nil {
-		return nil, nil, errors.Join(err, file.Close())
+		return nil, nil, errors.Join(err, letGo(file))
 	}
 	return w, events, nil
 }
@@ -133,12 +133,12 @@ func (d *Dir) Held(_ context.Context, run string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return true, nil
+	held := errors.Is(err, syscall.EWOULDBLOCK)
+	if held {
+		err = nil
 	}
-	return false, err
+	return held, errors.Join(err, letGo(file))
 }
 
 // Lock holds a file of the target's name in the store's directory.
@@ -151,9 +151,9 @@ func (d *Dir) Lock(_ context.Context, target string) (func(), error) {
 		return nil, fmt.Errorf("lock %s: %w", target, err)
 	}
 	if err := hold(file); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", target, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", target, err), letGo(file))
 	}
-	return func() { _ = file.Close() }, nil
+	return func() { _ = letGo(file) }, nil
 }
 
 func (d *Dir) file(run string) string { return filepath.Join(d.RunDir(run), FileName) }
@@ -207,7 +207,7 @@ func (w *fileWriter) Append(_ context.Context, events ...Event) ([]Event, error)
 // Lost is nil: the kernel takes a file's lock from no living process.
 func (w *fileWriter) Lost() <-chan struct{} { return nil }
 
-func (w *fileWriter) Close() error { return w.file.Close() }
+func (w *fileWriter) Close() error { return letGo(w.file) }
 
 // split returns the lines of content and how many bytes they are. What follows
 // the last newline, and a last line that is no event, were torn by a crash.
@@ -240,6 +240,18 @@ func hold(file *os.File) error {
 		return ErrHeld
 	}
 	return err
+}
+
+// letGo gives the lock back and closes the file. Closing alone would not do: a
+// child process that is being started has the file too, for a moment.
+func letGo(file *os.File) error {
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+}
+
+// letGo gives a lock back before it closes the file: a child that is being
+// started at this moment has a copy of the file, which would keep the lock.
+func letGo(file *os.File) error {
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 }
 
 func syncDir(path string) error {
