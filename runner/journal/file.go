@@ -248,12 +248,6 @@ func letGo(file *os.File) error {
 	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 }
 
-// letGo gives a lock back before it closes the file: a child that is being
-// started at this moment has a copy of the file, which would keep the lock.
-func letGo(file *os.File) error {
-	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
-}
-
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
