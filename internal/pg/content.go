@@ -14,7 +14,7 @@ type Table struct {
 	Schema  string   `json:"schema"`
 	Name    string   `json:"name"`
 	Columns []string `json:"columns"`        // in the order of a dump's COPY: generated and dropped ones are left out
-	Rows    int64    `json:"rows"`           //
+	Rows    int64    `json:"rows"`           // number of rows
 	Hash    string   `json:"hash,omitempty"` // see [RowSum]; "" if the rows were only counted
 	Bytes   int64    `json:"bytes"`          // on the server's disk, without indexes
 

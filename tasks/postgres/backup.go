@@ -17,6 +17,8 @@ import (
 // file holds it: the file is read back as a restore would read it, and every
 // table in it is compared with the moment of the database at which it was
 // taken. The application may go on working meanwhile; schema changes wait.
+// Sequences and large objects are in the file, under its checksum, but are not
+// compared: a sequence belongs to no moment.
 //
 // Beside the file lies its metadata, with a row count and a content hash for
 // each table. Both are readable by their owner only, and get their names when

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/internal/tasktest"
-	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/postgres"
 )
 
@@ -125,25 +123,6 @@ func TestBackupTakesOneMomentWhileTheApplicationWrites(t *testing.T) {
 	}
 }
 
-func TestBackupOfAnEarlierCallIsNotMadeAgain(t *testing.T) {
-	t.Parallel()
-	dsn, dir, env := database(t, awkward), t.TempDir(), tasktest.Env(t)
-	first, err := backup(dsn, dir).Run(t.Context(), env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := backup(dsn, dir).Run(t.Context(), env)
-	var skip *task.SkipError
-	if !errors.As(err, &skip) || second != first {
-		t.Errorf("second call: %+v, %v, want %+v skipped", second, err, first)
-	}
-	flip(t, first.File, first.Bytes/2)
-	third, err := backup(dsn, dir).Run(t.Context(), env)
-	if err != nil || third.File == first.File || !third.Proven {
-		t.Errorf("after the file was damaged: %+v, %v, want another backup", third, err)
-	}
-}
-
 // TestBackupIsReadBackBeforeItIsNeeded is the by-hand procedure's second
 // failure: its backup is never read before the day it is needed. Here a backup
 // counts only once every row of it was read and compared, and the same look
@@ -211,86 +190,6 @@ func TestBackupWithOtherRowsThanTheSnapshotIsNotProven(t *testing.T) {
 	}
 }
 
-func TestBackupInterruptedLeavesNothing(t *testing.T) {
-	t.Parallel()
-	dsn, dir, env := database(t, awkward), t.TempDir(), tasktest.Env(t)
-	stop := errors.New("stopped by the operator")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	env.Progress = func(int64, int64, string) { cancel(stop) }
-	_, err := backup(dsn, dir).Run(ctx, env)
-	if !errors.Is(err, stop) {
-		t.Errorf("error %v does not wrap the cause", err)
-	}
-	if left := files(t, dir); len(left) > 0 {
-		t.Errorf("left %q", left)
-	}
-}
-
-func TestBackupKilledInTheMiddleIsMadeAgain(t *testing.T) {
-	t.Parallel()
-	for _, stage := range []string{"writing", "proving"} {
-		t.Run(stage, func(t *testing.T) {
-			t.Parallel()
-			dsn, dir := database(t, awkward), t.TempDir()
-			saved := filepath.Join(t.TempDir(), "saved")
-			child := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+saved, "STAGE="+stage)
-			if said := child.says(); said != stage {
-				t.Fatalf("the child says %q", said)
-			}
-			child.kill()
-			left := files(t, dir)
-			if len(left) != 1 || !strings.HasSuffix(left[0], ".dump.zst.partial") {
-				t.Fatalf("the killed process left %q, want a partial archive", left)
-			}
-			env := tasktest.Env(t)
-			env.Saved, _ = os.ReadFile(saved)
-			receipt, err := backup(dsn, dir).Run(t.Context(), env)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := []string{filepath.Base(receipt.File), filepath.Base(receipt.Metadata)}
-			if got := files(t, dir); !slices.Equal(got, want) || !receipt.Proven {
-				t.Errorf("in the directory: %q, want %q; proven %v", got, want, receipt.Proven)
-			}
-		})
-	}
-}
-
-// backupChild makes a backup and stays where it is told to.
-func backupChild() {
-	b := backup(redact.NewSecret(os.Getenv("DSN")), os.Getenv("DIR"))
-	env := childEnv()
-	last := int64(0)
-	env.Progress = func(done, _ int64, _ string) {
-		proving := done < last
-		last = done
-		if done > 0 && (proving || os.Getenv("STAGE") == "writing") {
-			say(os.Getenv("STAGE"))
-			select {}
-		}
-	}
-	_, err := b.Run(context.Background(), env)
-	say("ended:", err)
-}
-
-func TestBackupThatOnlyLacksItsNameIsTakenUp(t *testing.T) {
-	t.Parallel()
-	dsn, dir, env := database(t, awkward), t.TempDir(), tasktest.Env(t)
-	first, err := backup(dsn, dir).Run(t.Context(), env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Killed after the archive got its name, before the metadata did.
-	if err := os.Rename(first.Metadata, first.Metadata+".partial"); err != nil {
-		t.Fatal(err)
-	}
-	second, err := backup(dsn, dir).Run(t.Context(), env)
-	var skip *task.SkipError
-	if !errors.As(err, &skip) || second != first {
-		t.Errorf("second call: %+v, %v, want %+v skipped", second, err, first)
-	}
-}
-
 func TestBackupRefusesToFillTheDisk(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, awkward), t.TempDir()
@@ -307,46 +206,6 @@ func TestBackupRefusesToFillTheDisk(t *testing.T) {
 	if left := files(t, dir); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
-}
-
-func TestBackupThatCannotBeWrittenSaysWhyAndLeavesNothing(t *testing.T) {
-	t.Parallel()
-	dsn, dir := database(t, awkward), t.TempDir()
-	child := startChild(t, "backup limited", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"))
-	if said := child.says(); !strings.Contains(said, "write the archive") || !strings.Contains(said, syscall.EFBIG.Error()) {
-		t.Errorf("the child says %q", said)
-	}
-	_ = child.Wait()
-	if left := files(t, dir); len(left) > 0 {
-		t.Errorf("left %q", left)
-	}
-}
-
-// limitedChild makes a backup where no file can be larger than 8 kB, as on a
-// disk that fills up meanwhile.
-func limitedChild() {
-	limit := syscall.Rlimit{Cur: 8 << 10, Max: 8 << 10}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		say(err)
-		return
-	}
-	_, err := backup(redact.NewSecret(os.Getenv("DSN")), os.Getenv("DIR")).Run(context.Background(), childEnv())
-	say(strings.ReplaceAll(fmt.Sprint(err), "\n", " "))
-}
-
-func TestBackupsOfOneDirectoryAreWrittenOneAtATime(t *testing.T) {
-	t.Parallel()
-	dsn, dir := database(t, awkward), t.TempDir()
-	child := startChild(t, "backup", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"), "STAGE=writing")
-	if child.says() != "writing" {
-		t.Fatal("the child does not write")
-	}
-	_, err := backup(dsn, dir).Run(t.Context(), tasktest.Env(t))
-	wantError(t, err, "another backup is being written to it", "wait until it has ended")
-	if left := files(t, dir); len(left) != 1 {
-		t.Errorf("the other one's file was touched: %q", left)
-	}
-	child.kill()
 }
 
 func TestBackupRemovesItsOldOnesButNeverTheNewestProven(t *testing.T) {
@@ -385,7 +244,7 @@ func TestBackupRefusesWhatPgDumpCouldNotRead(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, awkward+"; create policy one on orders using (false)")
 	reader := role(t, dsn, "")
-	exec1(t, dsn, fmt.Sprintf("grant usage on schema other to %[1]s; grant select on all tables in schema public to %[1]s", reader.role))
+	execute(t, dsn, fmt.Sprintf("grant usage on schema other to %[1]s; grant select on all tables in schema public to %[1]s", reader.role))
 	err := backup(reader.dsn, t.TempDir()).Check(t.Context(), tasktest.Env(t))
 	wantError(t, err, "may not read 2 tables and sequences, among them other.users", "GRANT pg_read_all_data TO")
 	wantError(t, err, "row level security hides rows of 1 tables", "BYPASSRLS")

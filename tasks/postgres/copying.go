@@ -171,15 +171,13 @@ func (c *copying) tryClone(ctx context.Context, statement string) (int64, error)
 		return 0, &busyError{describe(others)}
 	}
 	if _, err := c.conn.Exec(ctx, statement); err != nil {
-		var said *pgconn.PgError
-		if errors.As(err, &said) && said.Code == "55006" {
+		if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == "55006" {
 			return 0, &busyError{said.Detail}
 		}
 		return 0, fmt.Errorf("clone it: %w", err)
 	}
 	tables, err := c.compareFiles(ctx)
-	var busy *busyError
-	if errors.As(err, &busy) {
+	if _, busy := errors.AsType[*busyError](err); busy {
 		return 0, errors.Join(err, c.drop(ctx))
 	}
 	return tables, err

@@ -109,9 +109,9 @@ var accounts atomic.Int64
 func role(t testing.TB, dsn redact.Secret, options string) account {
 	t.Helper()
 	a := account{role: fmt.Sprintf("role_%d", accounts.Add(1))}
-	exec1(t, dsn, fmt.Sprintf("create role %s login password 'the-roles-password' %s", a.role, options))
+	execute(t, dsn, fmt.Sprintf("create role %s login password 'the-roles-password' %s", a.role, options))
 	t.Cleanup(func() {
-		exec1(t, dsn, fmt.Sprintf("reassign owned by %[1]s to postgres; drop owned by %[1]s; drop role %[1]s", a.role))
+		execute(t, dsn, fmt.Sprintf("reassign owned by %[1]s to postgres; drop owned by %[1]s; drop role %[1]s", a.role))
 	})
 	u, err := url.Parse(dsn.Reveal())
 	if err != nil {

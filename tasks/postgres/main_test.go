@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -127,7 +126,7 @@ func runKilled(t *testing.T, w *wire, c *child) (finished bool) {
 func childEnv() *task.Env {
 	file := os.Getenv("SAVED")
 	return &task.Env{
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 		Dir: filepath.Dir(file),
 		Save: func(receipt any) error {
 			raw, err := json.Marshal(receipt)
@@ -147,12 +146,12 @@ func say(words ...any) { fmt.Println(words...) }
 func database(t testing.TB, sql string) redact.Secret {
 	t.Helper()
 	dsn := postgrestest.Database(t)
-	exec1(t, dsn, sql)
+	execute(t, dsn, sql)
 	return dsn
 }
 
-// exec1 runs statements in a session of their own.
-func exec1(t testing.TB, dsn redact.Secret, sql string) {
+// execute runs statements in a session of their own.
+func execute(t testing.TB, dsn redact.Secret, sql string) {
 	t.Helper()
 	conn := connect(t, dsn)
 	defer pg.Close(conn)

@@ -31,8 +31,8 @@ type Metadata struct {
 	Proven        bool              `json:"proven"`                // read back and equal to the snapshot
 	Rows          int64             `json:"rows"`                  // in all tables
 	Tables        []pg.Table        `json:"tables"`                // by schema and name
-	PlanDigest    string            `json:"plan_digest,omitempty"` //
-	Run           string            `json:"run,omitempty"`         //
+	PlanDigest    string            `json:"plan_digest,omitempty"` // of the plan that made it
+	Run           string            `json:"run,omitempty"`         // id of the run that made it
 	Commit        string            `json:"commit,omitempty"`      // of the plan's repository
 	Tools         map[string]string `json:"tools"`                 // versions of pg_dump, pg_restore and phasegate
 }

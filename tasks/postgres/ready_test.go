@@ -52,8 +52,10 @@ func TestReadyNamesEveryPrivilegeThatLaterStepsLack(t *testing.T) {
 		postgres.ForBackup: {"may not read 9 tables and sequences", "GRANT pg_read_all_data TO"},
 		postgres.ForStage:  {"may not create or rename a database", "CREATEDB"},
 		postgres.ForSwap:   {"may not end 1 sessions of other roles, among them postgres", "GRANT pg_signal_backend TO"},
-		postgres.ForMigrate: {fmt.Sprintf("role %s does not own 8 tables, among them other.users; role %[1]s may not create tables in the schema public", nobody.role),
-			"REASSIGN OWNED BY"},
+		postgres.ForMigrate: {
+			fmt.Sprintf("role %s does not own 8 tables, among them other.users; role %[1]s may not create tables in the schema public", nobody.role),
+			"REASSIGN OWNED BY",
+		},
 	}
 	for purpose, want := range cases {
 		_, err := ready(nobody.dsn, purpose).Run(t.Context(), tasktest.Env(t))
@@ -82,7 +84,7 @@ func TestReadyRefusesAServerThatIsFull(t *testing.T) {
 func TestReadyRefusesADatabaseThatTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, "")
-	exec1(t, dsn, "alter database "+name(t, dsn)+" set default_transaction_read_only to on")
+	execute(t, dsn, "alter database "+name(t, dsn)+" set default_transaction_read_only to on")
 	_, err := ready(dsn).Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "read-only by default", "default_transaction_read_only")
 }

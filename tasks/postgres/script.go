@@ -91,9 +91,12 @@ func (s *script) end() error {
 
 // parseCopy reads the line "COPY schema.table (column, ...) FROM stdin;".
 func parseCopy(line string) (pg.Table, error) {
-	var t pg.Table
-	rest, ok := line[len("COPY "):], true
-	if t.Schema, rest, ok = identifier(rest); !ok || rest[0] != '.' {
+	var (
+		t    pg.Table
+		rest string
+		ok   bool
+	)
+	if t.Schema, rest, ok = identifier(line[len("COPY "):]); !ok || rest[0] != '.' {
 		return t, errCopy(line)
 	}
 	if t.Name, rest, ok = identifier(rest[1:]); !ok {

@@ -38,7 +38,7 @@ func staged(t testing.TB, s *postgres.Stage, env *task.Env) postgres.StageReceip
 func dropLater(t testing.TB, database string) {
 	t.Helper()
 	maintenance := postgrestest.ForTest(t).DSN(pg.Maintenance)
-	t.Cleanup(func() { exec1(t, maintenance, "drop database if exists "+quoted(database)+" with (force)") })
+	t.Cleanup(func() { execute(t, maintenance, "drop database if exists "+quoted(database)+" with (force)") })
 }
 
 func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
@@ -47,7 +47,7 @@ func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""
 func opened(t testing.TB, database string) redact.Secret {
 	t.Helper()
 	cluster := postgrestest.ForTest(t)
-	exec1(t, cluster.DSN(pg.Maintenance), "alter database "+quoted(database)+" allow_connections true")
+	execute(t, cluster.DSN(pg.Maintenance), "alter database "+quoted(database)+" allow_connections true")
 	return cluster.DSN(database)
 }
 
@@ -84,7 +84,7 @@ func TestStagedCopyHasEveryRowAndEveryProperty(t *testing.T) {
 			dsn := database(t, awkward)
 			live := name(t, dsn)
 			owner, app := role(t, dsn, ""), role(t, dsn, "")
-			exec1(t, dsn, fmt.Sprintf(`
+			execute(t, dsn, fmt.Sprintf(`
 				alter database %[1]s owner to %[2]s;
 				revoke all on database %[1]s from public; grant connect, create on database %[1]s to %[3]s with grant option;
 				alter database %[1]s set search_path to "$user", public, "Odd ""one""";
@@ -227,7 +227,7 @@ func TestStageOfALongNameFits(t *testing.T) {
 	t.Parallel()
 	long := `Åsa "ward" ` + strings.Repeat("é", 26) // 63 bytes
 	maintenance := postgrestest.ForTest(t).DSN(pg.Maintenance)
-	exec1(t, maintenance, "create database "+quoted(long))
+	execute(t, maintenance, "create database "+quoted(long))
 	dropLater(t, long)
 	receipt := staged(t, stage(postgrestest.ForTest(t).DSN(long)), tasktest.Env(t))
 	if len(receipt.Database) > 63 || !strings.HasSuffix(receipt.Database, "_pre_run_7") {
@@ -256,7 +256,7 @@ func TestStageKilledAnywhereIsFinishedByTheNextCall(t *testing.T) {
 		if n := value[int](t, opened(t, receipt.Database), "select count(*) from t"); n != 2 {
 			t.Fatalf("killed at request %d, then the copy has %d rows", at, n)
 		}
-		exec1(t, postgrestest.ForTest(t).DSN(pg.Maintenance), "drop database "+receipt.Database+" with (force)")
+		execute(t, postgrestest.ForTest(t).DSN(pg.Maintenance), "drop database "+receipt.Database+" with (force)")
 		if finished {
 			t.Logf("killed at each of %d requests", at-1)
 			return
@@ -294,7 +294,7 @@ func TestStageWorksForAnOwnerWhoIsNoSuperuser(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, "")
 	app := role(t, dsn, "createdb")
-	exec1(t, dsn, "alter database "+name(t, dsn)+" owner to "+app.role)
-	exec1(t, app.dsn, "create table t (id int)")
+	execute(t, dsn, "alter database "+name(t, dsn)+" owner to "+app.role)
+	execute(t, app.dsn, "create table t (id int)")
 	staged(t, stage(app.dsn), tasktest.Env(t))
 }

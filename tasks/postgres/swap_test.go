@@ -1,11 +1,7 @@
 package postgres_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +35,7 @@ func pair(t testing.TB) (live redact.Secret, back string) {
 	t.Helper()
 	live = database(t, "create table t (v text); insert into t values ('before')")
 	receipt := staged(t, stage(live), tasktest.Env(t))
-	exec1(t, live, "update t set v = 'after'; create table fresh ()")
+	execute(t, live, "update t set v = 'after'; create table fresh ()")
 	dropLater(t, name(t, live)+"_replaced_run_7")
 	return live, receipt.Database
 }
@@ -71,7 +67,7 @@ func TestRollbackThatRestoresNothingAndReportsSuccess(t *testing.T) {
 			s := stage(dsn)
 			s.Method, s.Backup = method, made.File
 			back := staged(t, s, tasktest.Env(t))
-			exec1(t, dsn, migration)
+			execute(t, dsn, migration)
 			changed := contents(t, dsn)
 			if len(pg.Differences(before, changed)) == 0 {
 				t.Fatal("the migration changed nothing")
@@ -173,17 +169,23 @@ func TestSwapRefusesBeforeItTouchesAnything(t *testing.T) {
 	defer cluster.Stop()
 	maintenance := cluster.DSN(pg.Maintenance)
 	cases := []struct{ obstruct, clear, want, hint string }{
-		{"begin; insert into t values ('x'); prepare transaction 'stuck'", "rollback prepared 'stuck'",
-			"1 prepared transactions, among them stuck", "ROLLBACK PREPARED"},
-		{"select pg_create_logical_replication_slot('consumer', 'pgoutput', true)", "select pg_drop_replication_slot('consumer')",
-			"1 replication slots in use, which would follow the replaced database, among them consumer", "stop their consumers"},
-		{"create subscription follower connection 'host=127.0.0.1 port=1' publication p with (connect = false); alter subscription follower enable",
+		{
+			"begin; insert into t values ('x'); prepare transaction 'stuck'", "rollback prepared 'stuck'",
+			"1 prepared transactions, among them stuck", "ROLLBACK PREPARED",
+		},
+		{
+			"select pg_create_logical_replication_slot('consumer', 'pgoutput', true)", "select pg_drop_replication_slot('consumer')",
+			"1 replication slots in use, which would follow the replaced database, among them consumer", "stop their consumers",
+		},
+		{
+			"create subscription follower connection 'host=127.0.0.1 port=1' publication p with (connect = false); alter subscription follower enable",
 			"alter subscription follower disable; alter subscription follower set (slot_name = none); drop subscription follower",
-			"1 subscriptions, which would follow the replaced database, among them follower", "DISABLE"},
+			"1 subscriptions, which would follow the replaced database, among them follower", "DISABLE",
+		},
 	}
-	exec1(t, maintenance, "create database app")
+	execute(t, maintenance, "create database app")
 	live := cluster.DSN("app")
-	exec1(t, live, "create table t (v text)")
+	execute(t, live, "create table t (v text)")
 	back, err := stage(live).Run(t.Context(), tasktest.Env(t))
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +199,7 @@ func TestSwapRefusesBeforeItTouchesAnything(t *testing.T) {
 		wantError(t, swap(live, back.Database).Check(t.Context(), tasktest.Env(t)), c.want, c.hint)
 		_, err := swap(live, back.Database).Run(t.Context(), tasktest.Env(t))
 		wantError(t, err, c.want, c.hint)
-		for _, statement := range strings.Split(c.clear, "; ") {
+		for statement := range strings.SplitSeq(c.clear, "; ") {
 			if _, err := app.Exec(t.Context(), statement); err != nil {
 				t.Errorf("after a refused swap, %s: %v", statement, err)
 			}
@@ -212,13 +214,13 @@ func TestSwapRefusesASuperusersSessionThatItMayNotEnd(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, "")
 	owner := role(t, dsn, "createdb")
-	exec1(t, dsn, "alter database "+name(t, dsn)+" owner to "+owner.role)
+	execute(t, dsn, "alter database "+name(t, dsn)+" owner to "+owner.role)
 	back := staged(t, stage(owner.dsn), tasktest.Env(t))
 	dropLater(t, name(t, dsn)+"_replaced_run_7")
 	super := connect(t, dsn)
 	_, err := swap(owner.dsn, back.Database).Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "may not end 1 sessions of other roles, among them postgres", "pg_signal_backend")
-	exec1(t, dsn, "grant pg_signal_backend to "+owner.role)
+	execute(t, dsn, "grant pg_signal_backend to "+owner.role)
 	_, err = swap(owner.dsn, back.Database).Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "sessions that only a superuser may end: process", "end them as a superuser")
 	if err := super.Ping(t.Context()); err != nil {
@@ -252,115 +254,4 @@ func TestSwapSaysWhichDatabaseIsMissing(t *testing.T) {
 	wantError(t, err, "there is no database nowhere", "database name")
 	_, err = swap(postgrestest.ForTest(t).DSN(pg.Maintenance), name(t, live)).Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "database postgres cannot be renamed away", "of its own")
-}
-
-func TestSwapLeavesTheLiveDatabaseOpenWhereverTheConnectionIsLost(t *testing.T) {
-	t.Parallel()
-	for _, after := range []bool{false, true} {
-		t.Run(fmt.Sprintf("after=%v", after), func(t *testing.T) {
-			t.Parallel()
-			live, back := pair(t)
-			for at := 1; ; at++ {
-				w := &wire{at: at, after: after}
-				w.happen = w.cut
-				env := tasktest.Env(t)
-				_, err := swap(w.tap(t, live), back).Run(t.Context(), env)
-				where := fmt.Sprintf("cut at request %d", at)
-				checkSwapped(t, live, where, err == nil)
-				back = swapOnAndBack(t, live, back, env, where)
-				if !w.reached() {
-					t.Logf("cut at each of %d requests", at-1)
-					return
-				}
-			}
-		})
-	}
-}
-
-func TestSwapKilledAnywhereIsFinishedByTheNextCall(t *testing.T) {
-	t.Parallel()
-	for _, after := range []bool{false, true} {
-		t.Run(fmt.Sprintf("after=%v", after), func(t *testing.T) {
-			t.Parallel()
-			live, back := pair(t)
-			file := filepath.Join(t.TempDir(), "saved")
-			for at := 1; ; at++ {
-				_ = os.Remove(file)
-				w := &wire{at: at, after: after}
-				finished := runKilled(t, w, newChild(t, "swap", "DSN="+w.tap(t, live).Reveal(), "TO="+back, "SAVED="+file))
-				env := tasktest.Env(t)
-				env.Saved, _ = os.ReadFile(file)
-				back = swapOnAndBack(t, live, back, env, fmt.Sprintf("killed at request %d", at))
-				if finished {
-					t.Logf("killed at each of %d requests", at-1)
-					return
-				}
-			}
-		})
-	}
-}
-
-func swapChild() {
-	_, err := swap(redact.NewSecret(os.Getenv("DSN")), os.Getenv("TO")).Run(context.Background(), childEnv())
-	say("ended:", err)
-}
-
-// swapOnAndBack calls the swap again, as the next call would after a failure,
-// looks whether it is done, and undoes it for the next round. It returns the
-// name of the database to go back to then.
-func swapOnAndBack(t *testing.T, live redact.Secret, back string, env *task.Env, where string) string {
-	t.Helper()
-	receipt, err := swap(live, back).Run(t.Context(), env)
-	var skip *task.SkipError
-	if err != nil && !errors.As(err, &skip) {
-		t.Fatalf("%s, then: %v", where, err)
-	}
-	checkSwapped(t, live, where+", and called again", true)
-	if v := value[string](t, opened(t, receipt.Replaced), "select v from t"); v != "after" {
-		t.Fatalf("%s, and called again: the replaced database has %q", where, v)
-	}
-	undo := swap(live, receipt.Replaced)
-	undo.RunID = "undo"
-	undone, err := undo.Run(t.Context(), tasktest.Env(t))
-	if err != nil {
-		t.Fatalf("%s, taken back: %v", where, err)
-	}
-	// The name that the next round's copy has to have.
-	exec1(t, postgrestest.ForTest(t).DSN(pg.Maintenance), fmt.Sprintf("alter database %s rename to %s", undone.Replaced, back))
-	return back
-}
-
-// checkSwapped fails the test unless the live database is open and holds what it
-// should.
-func checkSwapped(t *testing.T, live redact.Secret, where string, swapped bool) {
-	t.Helper()
-	want := map[bool]string{true: "before", false: "after"}[swapped]
-	conn, err := pg.Connect(t.Context(), live)
-	if err != nil {
-		t.Fatalf("%s: the live database is not open: %v", where, err)
-	}
-	defer pg.Close(conn)
-	var v string
-	if err := conn.QueryRow(t.Context(), "select v from t").Scan(&v); err != nil || v != want {
-		t.Fatalf("%s: the live database has %q, %v, want %q", where, v, err, want)
-	}
-}
-
-func TestSwapIsDoneOrUndoneWhenItsContextEnds(t *testing.T) {
-	t.Parallel()
-	live, back := pair(t)
-	stop := errors.New("stopped by the operator")
-	for at := 1; ; at++ {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		w := &wire{at: at, after: true, happen: func() { cancel(stop) }}
-		env := tasktest.Env(t)
-		_, err := swap(w.tap(t, live), back).Run(ctx, env)
-		where := fmt.Sprintf("stopped at request %d", at)
-		checkSwapped(t, live, where, err == nil)
-		back = swapOnAndBack(t, live, back, env, where)
-		cancel(nil)
-		if !w.reached() {
-			return
-		}
-	}
 }

@@ -39,7 +39,7 @@ func TestReadyTellsTheEncryptionAndABackupUsesIt(t *testing.T) {
 	if err != nil || receipt.TLS != "TLS 1.3" {
 		t.Errorf("receipt = %+v, %v", receipt, err)
 	}
-	exec1(t, dsn, "create table t (id int); insert into t values (1)")
+	execute(t, dsn, "create table t (id int); insert into t values (1)")
 	// pg_dump reaches the server only if it is given the certificate too.
 	made, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
 	if err != nil || made.Rows != 1 {
