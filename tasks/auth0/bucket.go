@@ -52,6 +52,8 @@ type bucket struct {
 	full    bool    // the last answer left nothing to be added
 }
 
+func newBucket() *bucket { return &bucket{trust: mostTrust} }
+
 // A limit is what the headers of one answer say.
 type limit struct {
 	limit, remaining int
@@ -130,6 +132,12 @@ func (b *bucket) refill() float64 {
 func (b *bucket) send(now time.Time) ticket {
 	b.pending++
 	return ticket{bucket: b, sent: now, number: b.taken + b.pending, beside: b.pending - 1}
+}
+
+// adopt returns a ticket of another bucket as one of this one's.
+func (b *bucket) adopt(t ticket) ticket {
+	t.bucket, t.number, t.beside = b, b.taken+b.pending+1, b.pending
+	return t
 }
 
 // report takes in the headers of an answer that is not a refusal.

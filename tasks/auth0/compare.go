@@ -123,6 +123,9 @@ func (c *comparison) meet(a account) error {
 		return nil
 	}
 	e.found = true
+	if e.rows > 1 {
+		return nil // whose it is, and so what it should be, is the question
+	}
 	if c.hash(strings.ToLower(a.email)) != e.address {
 		if err := c.differs(&c.found.WrongEmail, "wrong_email", "", a.id); err != nil {
 			return err
@@ -148,9 +151,7 @@ func (c *comparison) settle(r row) error {
 		return nil
 	}
 	if e.rows > 1 {
-		if err := c.differs(&c.found.Duplicates, "duplicates", r.id, r.auth0ID); err != nil {
-			return err
-		}
+		return c.differs(&c.found.Duplicates, "duplicates", r.id, r.auth0ID)
 	}
 	if !e.found {
 		return c.differs(&c.found.Missing, "missing", r.id, r.auth0ID)

@@ -45,7 +45,7 @@ func TestImportSurvivesKillBetweenItsSteps(t *testing.T) {
 	}{
 		"account sent, not made":       {fault: emulator.Fault{Endpoint: "POST /api/v2/users", After: 70, Do: emulator.Hang(60e9)}},
 		"accounts made, without roles": {fault: emulator.Fault{Endpoint: "POST /api/v2/roles/{id}/users", After: 4, Do: emulator.Hang(60e9)}},
-		"roles given, ids not written": {sql: "lock table users in share row exclusive mode"},
+		"roles given, ids not written": {sql: "select from users for update"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,11 +81,14 @@ func TestImportSurvivesKillBetweenItsSteps(t *testing.T) {
 	}
 }
 
-// untilBlocked kills the process when its write-back waits for our lock.
+// untilBlocked kills the process when its write-back waits for a row that we
+// have locked, and its session with it: the server would else do the work of a
+// client that is gone.
 func (s *scene) untilBlocked(cmd *exec.Cmd) {
 	s.t.Helper()
-	eventually(s.t, "the write-back waits", func() bool {
-		return s.number("select count(*) from pg_locks where relation = 'users'::regclass and not granted") > 0
-	})
+	const waiting = "from pg_locks where not granted and transactionid = pg_current_xact_id()::xid"
+	eventually(s.t, "the write-back waits", func() bool { return s.number("select count(*) "+waiting) > 0 })
 	s.kill(cmd)
+	s.exec("select pg_terminate_backend(pid) " + waiting)
+	eventually(s.t, "its session is gone", func() bool { return s.number("select count(*) "+waiting) == 0 })
 }

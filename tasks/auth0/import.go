@@ -137,7 +137,7 @@ func checkBoth(ctx context.Context, env *task.Env, dsn redact.Secret, a access, 
 	var errs []error
 	conn, err := pg.Connect(ctx, dsn)
 	if err == nil {
-		err = users.check(ctx, conn, roles, true)
+		err = users.check(ctx, conn, roles, early)
 		conn.Close(ctx)
 	}
 	if err != nil {
@@ -159,6 +159,9 @@ func checkBoth(ctx context.Context, env *task.Env, dsn redact.Secret, a access, 
 // standing returns the connection, and the tenant's role ids by the table's
 // roles, or everything about them that stands in the way.
 func standing(ctx context.Context, api tenant, name string, roles map[string]string) (connection, map[string]string, error) {
+	if _, err := api.Scopes(ctx); err != nil {
+		return connection{}, nil, err // nothing else could be asked
+	}
 	var errs []error
 	conn, err := api.Connection(ctx, name)
 	switch {
@@ -240,7 +243,7 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 		return nil, err
 	}
 	m := &mover{task: t, env: env, tenant: api, pace: pace, table: table, roles: roles, failed: map[string]reason{}, lost: map[string]bool{}}
-	if err = t.Users.check(ctx, table.conn, t.Roles, false); err == nil {
+	if err = t.Users.check(ctx, table.conn, t.Roles, writing); err == nil {
 		m.users, m.already, err = table.count(ctx)
 	}
 	if err == nil {

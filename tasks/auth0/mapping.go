@@ -142,9 +142,17 @@ func (u Users) inspect(ctx context.Context, conn *pgx.Conn) (map[string]found, e
 	return columns, nil
 }
 
-// check compares the mapping with the live table. The Auth0 id's column may be
-// missing if early: a step before this one may still add it.
-func (u Users) check(ctx context.Context, conn *pgx.Conn, roles map[string]string, early bool) error {
+// strictness is how much of the mapping has to be there.
+type strictness int
+
+const (
+	early   strictness = iota // a step before this one may still add the Auth0 id's column
+	reading                   // the column has to be there
+	writing                   // and it has to be unique
+)
+
+// check compares the mapping with the live table.
+func (u Users) check(ctx context.Context, conn *pgx.Conn, roles map[string]string, strict strictness) error {
 	columns, err := u.inspect(ctx, conn)
 	if err != nil {
 		return err
@@ -152,11 +160,15 @@ func (u Users) check(ctx context.Context, conn *pgx.Conn, roles map[string]strin
 	var errs []error
 	for _, c := range u.columns() {
 		_, ok := columns[c.name]
-		if !ok && (c.key != "auth0_id" || !early) {
+		if !ok && (c.key != "auth0_id" || strict > early) {
 			errs = append(errs, task.Hint(fmt.Errorf("table %s has no column %s", u.Table, c.name), "check users."+c.key))
 		}
 	}
 	errs = append(errs, u.checkKeys(columns)...)
+	if link, ok := columns[u.Auth0ID]; ok && !link.unique && strict != reading {
+		errs = append(errs, task.Hint(fmt.Errorf("column %s of table %s is not unique", u.Auth0ID, u.Table),
+			"add a unique constraint: it is what keeps two rows off one account"))
+	}
 	if len(errs) == 0 {
 		errs = append(errs, u.checkRoles(ctx, conn, roles))
 	}
@@ -175,10 +187,6 @@ func (u Users) checkKeys(columns map[string]found) []error {
 	}
 	if !strings.HasPrefix(link.kind, "text") && !strings.HasPrefix(link.kind, "character varying") {
 		errs = append(errs, fmt.Errorf("column %s of table %s is of type %s, not text", u.Auth0ID, u.Table, link.kind))
-	}
-	if !link.unique {
-		errs = append(errs, task.Hint(fmt.Errorf("column %s of table %s is not unique", u.Auth0ID, u.Table),
-			"add a unique constraint: it is what keeps two rows off one account"))
 	}
 	if link.notNull {
 		errs = append(errs, fmt.Errorf("column %s of table %s does not allow null, by which users to be moved are told", u.Auth0ID, u.Table))

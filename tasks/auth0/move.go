@@ -47,7 +47,7 @@ func (m *mover) note(o outcome) error {
 	if o.why.transient() {
 		kind = "transient"
 	}
-	return m.report.add(failure{m.report.run, o.row.id, o.user, kind, o.why, o.detail, advice[o.why]})
+	return m.report.add(failure{m.report.run, o.row.id, o.user, kind, o.why, o.detail, o.why.advice()})
 }
 
 // move makes the account of a row, or finds it.

@@ -75,6 +75,7 @@ func (m *mover) forgetTransient() int {
 // has dealt with.
 func (m *mover) sweep(ctx context.Context) (int, error) {
 	m.sweeps++
+	m.table.analyze(ctx)
 	twins, err := m.table.twins(ctx)
 	if err != nil {
 		return 0, err

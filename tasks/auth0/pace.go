@@ -20,6 +20,7 @@ type pacer struct {
 	mu        sync.Mutex
 	groups    map[string]*bucket // by group of endpoints
 	limits    map[int]*bucket    // by the limit that it reported
+	latest    *bucket            // that answered last
 	changed   chan struct{}      // closed and replaced whenever an answer came
 	requests  int64              // that were answered, the refused ones included
 	throttled int64              // of these, refused with 429
@@ -84,11 +85,7 @@ func (p *pacer) take(ctx context.Context, group string) (ticket, error) {
 func (p *pacer) try(group string) (ticket, time.Duration, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.groups[group]
-	if b == nil {
-		b = &bucket{trust: mostTrust}
-		p.groups[group] = b
-	}
+	b := p.bucket(group)
 	now := time.Now()
 	if wait := b.wait(now, p.share); wait > 0 {
 		return ticket{}, wait, p.changed
@@ -96,6 +93,18 @@ func (p *pacer) try(group string) (ticket, time.Duration, <-chan struct{}) {
 	t := b.send(now)
 	t.group = group
 	return t, 0, nil
+}
+
+// bucket returns the bucket of a group. One that has not answered yet goes by the
+// bucket that answered last: on some plans there is only one for all.
+func (p *pacer) bucket(group string) *bucket {
+	if p.groups[group] != nil {
+		return p.groups[group]
+	}
+	if p.latest == nil {
+		p.latest = newBucket()
+	}
+	return p.latest
 }
 
 // answered hands the ticket back with what the tenant said.
@@ -112,8 +121,12 @@ func (p *pacer) answered(t ticket, status int, header http.Header) {
 		p.throttled++
 		b.refuse(now, t, seen)
 	case ok:
-		b = p.shared(t.group, b, seen.limit)
+		if own := p.own(t.group, b, seen.limit); own != b {
+			t = own.adopt(t)
+			b = own
+		}
 		b.report(now, t, seen)
+		p.latest = b
 	case b.limit == 0:
 		b.limit = unlimited
 	}
@@ -123,21 +136,22 @@ func (p *pacer) answered(t ticket, status int, header http.Header) {
 	p.wake()
 }
 
-// shared returns the bucket of a group that has reported limit. Groups with the
-// same limit are taken to share one: where they do not, we are a little slower
-// than allowed; where they do, they do not overdraw it together.
-func (p *pacer) shared(group string, b *bucket, limit int) *bucket {
-	if b.limit == limit {
-		return b
-	}
-	other := p.limits[limit]
-	if other == nil {
-		p.limits[limit] = b
+// own returns the bucket of a group that has reported limit, which it went by b
+// for. Groups with the same limit are taken to share one: where they do not, we
+// are a little slower than allowed; where they do, they do not overdraw it
+// together.
+func (p *pacer) own(group string, b *bucket, limit int) *bucket {
+	known := p.groups[group] == b || b.limit == 0
+	switch {
+	case p.limits[limit] != nil:
+		b = p.limits[limit]
+	case known: // the first answer of all, or the limit has changed
 		delete(p.limits, b.limit)
-		return b
+	default:
+		b = newBucket()
 	}
-	p.groups[group] = other
-	return other
+	p.limits[limit], p.groups[group] = b, b
+	return b
 }
 
 // lost hands the ticket of a request back that got no answer.

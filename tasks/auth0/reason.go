@@ -29,21 +29,33 @@ const (
 	notReached      reason = "not-reached" // the run ended before
 )
 
-// advice says what to do about each reason.
-var advice = map[reason]string{
-	noAddress:       "give the row an e-mail address, then run again",
-	invalidAddress:  "correct the row's e-mail address, then run again",
-	twinAddress:     "another row has this address but for capitals: keep one of them or give one another address, then run again",
-	foreignAccount:  "an account that was not made for this row has its address or its user_id: delete or rename that account, or write its user_id into the row if it is the same person, then run again",
-	otherAddress:    "the account that was made for this row has another address than the row: correct one of them, then run again",
-	weakPassword:    "the connection refuses random passwords of 36 characters: relax its password policy, then run again",
-	unmappedRole:    "add the row's role to roles, or correct the row, then run again",
-	badID:           "an Auth0 user_id has no spaces and at most 255 characters: leave the row out, or name another id column",
-	rowChanged:      "the row was deleted or linked to another account meanwhile: delete the account of this user_id if nobody needs it",
-	refused:         "look up the status and the errorCode in the documentation of POST /api/v2/users",
-	unreachable:     "run again",
-	notReached:      "run again",
-	roleNotAssigned: "run again: the account is there and will be adopted",
+// advice says what to do about it.
+func (r reason) advice() string {
+	switch r {
+	case noAddress:
+		return "give the row an e-mail address, then run again"
+	case invalidAddress:
+		return "correct the row's e-mail address, then run again"
+	case twinAddress:
+		return "another row has this address but for capitals: keep one of them or give one another address, then run again"
+	case foreignAccount:
+		return "an account that was not made for this row has its address or its user_id: delete or rename that account, or write its user_id into the row if it is the same person, then run again"
+	case otherAddress:
+		return "the account that was made for this row has another address than the row: correct one of them, then run again"
+	case weakPassword:
+		return "the connection refuses random passwords of 36 characters: relax its password policy, then run again"
+	case unmappedRole:
+		return "add the row's role to roles, or correct the row, then run again"
+	case badID:
+		return "an Auth0 user_id has no spaces and at most 255 characters: leave the row out, or name another id column"
+	case rowChanged:
+		return "the row was deleted or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
+	case refused:
+		return "look up the status and the errorCode in the documentation of POST /api/v2/users"
+	case roleNotAssigned:
+		return "run again: the account is there and will be adopted"
+	}
+	return "run again"
 }
 
 func (r reason) transient() bool { return r == unreachable || r == roleNotAssigned || r == notReached }

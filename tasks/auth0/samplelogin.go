@@ -153,7 +153,7 @@ func (t *SampleLogin) candidates(ctx context.Context, api tenant, receipt *Logge
 		return nil, 0, err
 	}
 	defer table.close()
-	if err := t.Users.check(ctx, table.conn, t.Roles, false); err != nil {
+	if err := t.Users.check(ctx, table.conn, t.Roles, reading); err != nil {
 		return nil, 0, err
 	}
 	for _, local := range slices.Sorted(maps.Keys(t.Roles)) {

@@ -20,7 +20,7 @@ import (
 // from the roles themselves.
 //
 // It fails when a user has no account, when an account that was made for a row
-// has none, when two rows have the same account, when an account's address, its
+// has none, when two rows have the same account or nothing in the table forbids it, when an account's address, its
 // role or the role in its app_metadata is another than the row's, and when an
 // account is blocked. Accounts that were not made for a row are counted and
 // otherwise left alone.
@@ -63,7 +63,7 @@ type VerifyUsers struct {
 	AllowUnlinked int64 `with:"allow_unlinked"`
 }
 
-// Verified is what the comparison found. All but the first four are differences.
+// Verified is what the comparison found.
 type Verified struct {
 	Users       int64   `json:"users"`        // in the table
 	Linked      int64   `json:"linked"`       // rows with an Auth0 id
@@ -78,6 +78,7 @@ type Verified struct {
 	WrongRoles  int64   `json:"wrong_roles"`  // accounts without the row's role, or with another of the mapped ones
 	Blocked     int64   `json:"blocked"`      // accounts that cannot log in
 	Differences int64   `json:"differences"`  // all of these
+	Unique      bool    `json:"unique"`       // the table allows an Auth0 id only once
 	Report      string  `json:"report"`       // path of verify-users.ndjson
 	Took        float64 `json:"took_seconds"` // from the first look to the last difference
 }
@@ -121,7 +122,7 @@ func (t *VerifyUsers) Run(ctx context.Context, env *task.Env) (Verified, error) 
 		return Verified{}, err
 	}
 	defer table.close()
-	if err := t.Users.check(ctx, table.conn, t.Roles, false); err != nil {
+	if err := t.Users.check(ctx, table.conn, t.Roles, reading); err != nil {
 		return Verified{}, err
 	}
 	path := filepath.Join(env.Dir, "verify-users.ndjson")
@@ -130,6 +131,7 @@ func (t *VerifyUsers) Run(ctx context.Context, env *task.Env) (Verified, error) 
 		return Verified{}, err
 	}
 	c := newComparison(t, env, report)
+	c.found.Unique = table.unique
 	runErr := c.compare(ctx, api, table, conn.id, roles)
 	c.found.Report, c.found.Took = path, time.Since(began).Seconds()
 	if err := together(runErr, report.end(c.found)); err != nil {
@@ -156,6 +158,9 @@ func (t *VerifyUsers) verdict(v Verified) error {
 	add(v.WrongRole, "accounts with another role in app_metadata")
 	add(v.WrongRoles, "accounts with other roles assigned")
 	add(v.Blocked, "blocked accounts")
+	if !v.Unique {
+		parts = append(parts, "no unique constraint on the Auth0 id")
+	}
 	if len(parts) == 0 {
 		return nil
 	}

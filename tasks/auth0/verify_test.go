@@ -1,0 +1,170 @@
+package auth0
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
+	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+func TestVerifyFindsNothingAfterAnImport(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(300))
+	s.move(tasktest.Env(t))
+	must(t, s.tenant.PutUser(emulator.User{Email: "somebody@else.example"}))
+	must(t, s.tenant.PutUser(emulator.User{ID: "auth0|ml-not-ours", Email: "nobody@else.example"}))
+	v := s.verifier()
+	must(t, v.Validate())
+	must(t, v.Check(t.Context(), tasktest.Env(t)))
+	r, err := v.Run(t.Context(), tasktest.Env(t))
+	must(t, err)
+	if r.Users != 300 || r.Linked != 300 || r.Accounts != 302 || r.Unrelated != 2 || r.Differences != 0 {
+		t.Errorf("the receipt says %+v", r)
+	}
+	tasktest.Conform(t, tasktest.Case{
+		Spec:      task.Look("auth0/verify-users", &VerifyUsers{}),
+		Configure: func(config any) { *config.(*VerifyUsers) = *v },
+		Secrets:   []string{v.ClientSecret.Reveal()},
+	})
+}
+
+func TestVerifyFindsEveryKindOfDifference(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(120))
+	s.move(tasktest.Env(t))
+	row := func(n int) string { return s.nth(n) }
+	account := func(n int) string { return "auth0|ml-" + s.nth(n) }
+	nurse := func(n int) string {
+		return s.text("select auth0_user_id from users where role = 'nurse' order by id offset $1 limit 1", n+30)
+	}
+	want := map[string][]string{}
+	note := func(kind string, ids ...string) { want[kind] = append(want[kind], ids...) }
+
+	s.tenant.DeleteUser(account(1))
+	note("missing", row(1))
+	s.exec("update users set auth0_user_id = null where id in ($1, $2)", row(2), row(3))
+	note("unlinked", row(2), row(3))
+	note("extra", account(2), account(3))
+	s.exec("update users set email = 'changed@medlog.example' where id = $1", row(4))
+	note("wrong_email", account(4))
+
+	unassigned, promoted, demoted := nurse(0), nurse(1), nurse(2)
+	must(t, s.tenant.SetRoles(unassigned))
+	must(t, s.tenant.SetRoles(promoted, "nurse", "doctor"))
+	must(t, s.tenant.SetRoles(demoted, "pharmacist"))
+	for _, id := range []string{unassigned, promoted, demoted} {
+		note("wrong_roles", strings.TrimPrefix(id, "auth0|ml-"))
+	}
+	withRole := nurse(3)
+	must(t, s.tenant.SetRoles(withRole, "nurse", "super_admin")) // not one of those that are mapped
+	blocked := nurse(4)
+	u, _ := s.tenant.User(blocked)
+	u.Blocked = true
+	must(t, s.tenant.PutUser(u))
+	note("blocked", blocked)
+	metadata := nurse(5)
+	u, _ = s.tenant.User(metadata)
+	u.AppMetadata[markRole] = "doctor"
+	must(t, s.tenant.PutUser(u))
+	note("wrong_role", metadata)
+	// Without the constraint two rows can have one account.
+	s.exec("alter table users drop constraint users_auth0_user_id_key")
+	s.exec("update users set auth0_user_id = $1 where id = $2", account(6), row(5))
+	note("duplicates", row(5), row(6))
+	note("extra", account(5))
+
+	v := s.verifier()
+	env := tasktest.Env(t)
+	r, err := v.Run(t.Context(), env)
+	if err == nil || task.HintOf(err) == "" {
+		t.Fatalf("the error is %v", err)
+	}
+	if r.Missing != 1 || r.Unlinked != 2 || r.Extra != 3 || r.WrongEmail != 1 || r.WrongRoles != 3 || r.Blocked != 1 || r.WrongRole != 1 || r.Duplicates != 2 || r.Unique || r.Differences != 14 {
+		t.Errorf("the receipt says %+v", r)
+	}
+	if !strings.Contains(err.Error(), "no unique constraint") {
+		t.Errorf("the error does not tell of the constraint: %v", err)
+	}
+	got := s.differences(r.Report)
+	for kind, ids := range want {
+		slices.Sort(ids)
+		if !slices.Equal(got[kind], ids) {
+			t.Errorf("%s: the report has %v, want %v", kind, got[kind], ids)
+		}
+	}
+	info, err := os.Stat(r.Report)
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the report has mode %o", info.Mode().Perm())
+	}
+}
+
+// differences returns the ids in a report by kind: the row's where it has one.
+func (s *scene) differences(path string) map[string][]string {
+	s.t.Helper()
+	data, err := os.ReadFile(path)
+	must(s.t, err)
+	out := map[string][]string{}
+	for line := range strings.Lines(string(data)) {
+		var d difference
+		must(s.t, json.Unmarshal([]byte(line), &d))
+		if d.Kind == "" {
+			continue
+		}
+		id := d.Row
+		if id == "" {
+			id = d.User
+		}
+		out[d.Kind] = append(out[d.Kind], id)
+	}
+	for _, ids := range out {
+		slices.Sort(ids)
+	}
+	return out
+}
+
+func TestVerifyAllowsAsManyUnlinkedUsersAsItIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, medlogistics.Population{Users: 40, Unmigratable: true})
+	imported := s.move(tasktest.Env(t))
+	v := s.verifier()
+	if _, err := v.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), "3 users without an Auth0 id") {
+		t.Errorf("the error is %v", err)
+	}
+	v.AllowUnlinked = imported.Permanent
+	r, err := v.Run(t.Context(), tasktest.Env(t))
+	if err != nil || r.Unlinked != 3 {
+		t.Errorf("the error is %v, the receipt %+v", err, r)
+	}
+}
+
+func TestVerifyReadsTheWholeExportHoweverSlow(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(2500)) // more than any listing returns
+	i := s.importer()
+	i.Batch, i.Workers = 500, 16
+	_, err := i.Run(t.Context(), tasktest.Env(t))
+	must(t, err)
+	s.tenant.Fault(emulator.Fault{Endpoint: "GET /api/v2/jobs/{id}", Count: 2, Do: emulator.Status(502)})
+	r, err := s.verifier().Run(t.Context(), tasktest.Env(t))
+	must(t, err)
+	if r.Accounts != 2500 || r.Linked != 2500 {
+		t.Errorf("the receipt says %+v", r)
+	}
+}
+
+func TestVerifyFailsWhereTheExportDoes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(10))
+	s.move(tasktest.Env(t))
+	s.tenant.Fault(emulator.Fault{Endpoint: "GET /_exports/{file}", Do: emulator.Status(403)})
+	if _, err := s.verifier().Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), "read the export") {
+		t.Errorf("the error is %v", err)
+	}
+}
