@@ -103,13 +103,17 @@ func (c *child) kill() {
 // request. It returns whether the child came to its end before.
 func runKilled(t *testing.T, w *wire, c *child) (finished bool) {
 	t.Helper()
-	killed := make(chan struct{})
+	started, killed := make(chan struct{}), make(chan struct{})
+	w.mu.Lock()
 	w.happen = func() {
+		<-started
 		_ = c.Process.Kill()
 		w.cut()
 		close(killed)
 	}
+	w.mu.Unlock()
 	c.start(t)
+	close(started)
 	said := c.says()
 	if said == "" {
 		<-killed

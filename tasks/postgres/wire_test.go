@@ -68,16 +68,19 @@ func (w *wire) forward(client io.Reader, server io.Writer) {
 		if err != nil {
 			return
 		}
-		due := !startup && w.due(message)
-		if due && !w.after {
-			w.happen()
+		var happen func()
+		if !startup {
+			happen = w.due(message)
+		}
+		if happen != nil && !w.after {
+			happen()
 			return
 		}
 		if _, err := server.Write(message); err != nil {
 			return
 		}
-		if due {
-			w.happen()
+		if happen != nil {
+			happen()
 		}
 	}
 }
@@ -86,18 +89,21 @@ func (w *wire) forward(client io.Reader, server io.Writer) {
 var changes = regexp.MustCompile(`(?i)(alter|create|drop|comment on|grant .* on) database|pg_terminate_backend|commit`)
 
 // due counts the requests: those that change something, and in a soak all: a
-// query, the parsing of a statement, its execution.
-func (w *wire) due(message []byte) bool {
+// query, the parsing of a statement, its execution. At the chosen one it returns
+// what is to happen.
+func (w *wire) due(message []byte) (happen func()) {
 	if kind := message[0]; kind != 'Q' && kind != 'P' && kind != 'E' {
-		return false
+		return nil
 	}
 	if os.Getenv("PHASEGATE_SOAK") == "" && !changes.Match(message) {
-		return false
+		return nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen++
-	return w.seen == w.at
+	if w.seen++; w.seen != w.at {
+		return nil
+	}
+	return w.happen
 }
 
 // reached tells whether there were so many requests.
