@@ -67,6 +67,24 @@ func TestRollbackThatDiedAfterAnyEventIsCompleted(t *testing.T) {
 	})
 }
 
+// Once a process has the run to roll it back, nobody is told to go on with it.
+func TestRollbackThatDiedAsItBeganIsStillOne(t *testing.T) {
+	b := newBench(t, halting())
+	run := b.run(t.Context()).Run
+	store := b.options.Store
+	b.options.Store = &brokenStore{Store: store, works: 1}
+	if _, err := Rollback(t.Context(), b.plan, b.options); err == nil {
+		t.Fatal("the rollback needed one append only")
+	}
+	b.options.Store = store
+	state, err := Status(t.Context(), store, run)
+	if err != nil || state.Status != journal.RollingBack {
+		t.Errorf("status = %+v, %v", state, err)
+	}
+	b.world.called()
+	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2", "r3-d", "r1")
+}
+
 // sweep calls from for every prefix of a run's journal, each in a bench of its
 // own, with the names that are done in the prefix.
 func sweep(t *testing.T, whole *bench, state *journal.State, from func(t *testing.T, b *bench, done []string)) {

@@ -49,9 +49,7 @@ func Rollback(ctx context.Context, p *plan.Plan, o Options) (*journal.State, err
 // rollback calls the hooks of every phase that started, last phase first, and
 // closes the session. It goes on after failures and says them all.
 func (s *session) rollback(ctx context.Context, watched *watch) error {
-	if s.state.Status != journal.RollingBack {
-		s.hold(journal.Event{Type: journal.RollbackStarted})
-	}
+	s.goBack()
 	var failures *multierror.Error
 	for i := range slices.Backward(s.plan.Phases) {
 		phase := &s.plan.Phases[i]

@@ -128,17 +128,29 @@ func newRun(now time.Time, runs []string) string {
 	return strings.Replace(now.Format(runTime), ".", "-", 1) + "-" + hex.EncodeToString(random)
 }
 
-// begin journals that this process has the run.
+// begin journals that this process has the run, and if it is to go back, that
+// too: where the process dies right then, nobody takes it for a run to go on with.
 func (s *session) begin(ctx context.Context, command string) error {
 	if err := os.MkdirAll(s.options.runDir(s.run), 0o700); err != nil {
 		return fmt.Errorf("make the run's directory: %w", err)
 	}
 	host, _ := os.Hostname()
-	return s.record(ctx, journal.Event{
+	s.hold(journal.Event{
 		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
 		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan),
 		Found: s.state.Status, PID: os.Getpid(), Host: host,
 	})
+	if command == "rollback" {
+		s.goBack()
+	}
+	return s.flush(ctx)
+}
+
+// goBack journals that from here on the run only goes back.
+func (s *session) goBack() {
+	if s.state.Status != journal.RollingBack {
+		s.hold(journal.Event{Type: journal.RollbackStarted})
+	}
 }
 
 // whileHeld returns a context that ends when another process has taken the run
