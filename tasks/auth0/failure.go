@@ -2,7 +2,7 @@ package auth0
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,8 +55,7 @@ func readRefusal(status int, body []byte, private bool) *refusal {
 
 // status returns the status of the refusal in err's chain, 0 if there is none.
 func status(err error) int {
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		return r.status
 	}
 	return 0
@@ -65,16 +64,17 @@ func status(err error) int {
 // transient tells whether the same request may succeed later: the network, a
 // time-out, a server's error. Whether it had its effect is then unknown.
 func transient(err error) bool {
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		return r.status >= 500 || r.status == http.StatusRequestTimeout || r.status == http.StatusTooManyRequests
 	}
-	var untrusted *x509.UnknownAuthorityError
-	if errors.As(err, &untrusted) || errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(x509.HostnameError)) {
-		return false
-	}
-	var network *networkError
-	return errors.As(err, &network)
+	_, network := errors.AsType[*networkError](err)
+	return network && !untrusted(err)
+}
+
+// untrusted tells whether the other side's certificate was refused.
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // A networkError is a request without an answer. It wraps the cause alone:
@@ -94,15 +94,14 @@ func explain(err error) error {
 }
 
 func hint(err error) string {
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		return refusalHint(r)
 	}
-	var dns *net.DNSError
+	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
-	case errors.As(err, &dns):
+	case unknown:
 		return "check the domain: no such host is known here"
-	case errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, new(x509.HostnameError)):
+	case untrusted(err):
 		return "the certificate is not trusted: check the domain, or name the authority's certificate in ca_file"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the tenant did not answer in time: check status.auth0.com, and the network from this machine"

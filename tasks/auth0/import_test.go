@@ -72,8 +72,7 @@ func TestImportRunAgainDoesNothing(t *testing.T) {
 	s.move(env)
 	s.tenant.ResetRequests()
 	r, err := s.importer().Run(t.Context(), env)
-	var skip *task.SkipError
-	if !errors.As(err, &skip) {
+	if _, skipped := errors.AsType[*task.SkipError](err); !skipped {
 		t.Fatalf("the second run was not skipped: %v", err)
 	}
 	if r.Users != 60 || r.Already != 60 || r.Created != 0 || r.SuccessRate != 1 {

@@ -69,8 +69,7 @@ func (m *mover) move(ctx context.Context, o outcome) outcome {
 // failed returns the outcome with the reason, and with what the tenant said.
 func (o outcome) failed(why reason, err error) outcome {
 	o.why = why
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		o.detail = strings.TrimSpace(fmt.Sprint(r.status, " ", r.code))
 	} else if err != nil {
 		o.detail = "no answer"
@@ -120,8 +119,8 @@ func (m *mover) account(r row) newUser {
 
 // settle deals with a refusal.
 func (m *mover) settle(ctx context.Context, o outcome, err error) outcome {
-	var r *refusal
-	if !errors.As(err, &r) {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok {
 		o.fatal = err
 		return o
 	}

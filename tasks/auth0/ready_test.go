@@ -142,3 +142,38 @@ func TestATokenEndpointThatIsTooBusyIsWaitedFor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTheScopesThatTheTasksNameAreEnough gives the application only the scopes
+// that each task's reference names.
+func TestTheScopesThatTheTasksNameAreEnough(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(12))
+	id, _ := s.tenant.ManagementClient()
+	only := func(scopes ...string) {
+		s.tenant.ExpireTokens()
+		s.tenant.Grant(id, emulator.Management, scopes...)
+	}
+	only("read:connections", "read:roles", "read:email_templates")
+	ready := &Ready{
+		Domain: s.server.Domain, ClientID: id, ClientSecret: s.importer().ClientSecret,
+		CAFile: s.server.CAFile, Connection: directory, Roles: []string{"nurse"},
+	}
+	_, err := ready.Run(t.Context(), tasktest.Env(t))
+	must(t, err)
+	moving := []string{
+		"create:users", "read:users", "update:users", "read:connections", "read:roles",
+		"create:role_members", "delete:role_members",
+	}
+	only(moving...)
+	s.move(tasktest.Env(t))
+	s.exec("update users set auth0_user_id = null")
+	s.exec("update users set role = 'doctor' where role = 'nurse'")
+	s.move(tasktest.Env(t))
+	s.exactlyOnce(0)
+	only("read:users", "read:connections", "read:roles", "read:role_members")
+	_, err = s.verifier().Run(t.Context(), tasktest.Env(t))
+	must(t, err)
+	only("read:users", "update:users", "read:connections", "update:connections", "read:roles", "read:clients", "create:clients", "delete:clients")
+	_, err = s.sampler(t).Run(t.Context(), tasktest.Env(t))
+	must(t, err)
+}

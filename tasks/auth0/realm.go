@@ -62,9 +62,8 @@ func (r *realm) logIn(ctx context.Context, email string, password redact.Secret)
 		Token string `json:"access_token"`
 	}
 	err = again(ctx, func() error { return postJSON(ctx, r.base, r.access.url("/oauth/token"), body, &answer) })
-	var refused *refusal
-	if errors.As(err, &refused) {
-		err = task.Hint(err, loginHint(refused.code))
+	if r, ok := errors.AsType[*refusal](err); ok {
+		err = task.Hint(err, loginHint(r.code))
 	}
 	return redact.NewSecret(answer.Token), plain(ctx, "ask for a token", err)
 }

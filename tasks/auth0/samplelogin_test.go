@@ -103,8 +103,7 @@ func TestSampleLoginLeavesWhoeverHasLoggedInAlone(t *testing.T) {
 		t.Errorf("the receipt says %+v", r)
 	}
 	_, err = l.Run(t.Context(), tasktest.Env(t))
-	var skip *task.SkipError
-	if !errors.As(err, &skip) {
+	if _, skipped := errors.AsType[*task.SkipError](err); !skipped {
 		t.Errorf("with nobody left to try, the error is %v", err)
 	}
 }
@@ -201,7 +200,7 @@ func TestSampleLoginRemovesWhatAKilledRunLeft(t *testing.T) {
 	}
 	s.tenant.AddClient(emulator.Client{Name: sampleApplication}) // a person's, by coincidence
 	_, err = s.sampler(t).Run(t.Context(), tasktest.Env(t))
-	if skip := (*task.SkipError)(nil); err != nil && !errors.As(err, &skip) {
+	if _, skipped := errors.AsType[*task.SkipError](err); err != nil && !skipped {
 		t.Error(err)
 	}
 	if s.applications(t) == 0 {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -123,7 +122,7 @@ func (s *scene) verifier() *VerifyUsers {
 func (s *scene) move(env *task.Env) Imported {
 	s.t.Helper()
 	receipt, err := s.importer().Run(s.t.Context(), env)
-	if skip := (*task.SkipError)(nil); err != nil && !errors.As(err, &skip) {
+	if _, skipped := errors.AsType[*task.SkipError](err); err != nil && !skipped {
 		s.t.Fatalf("import: %v", err)
 	}
 	return receipt
@@ -216,7 +215,7 @@ func runChild(config string) int {
 		Share: 1, Workers: 8, Batch: 50, Patience: time.Minute,
 	}
 	env := &task.Env{
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Dir: c.Dir,
+		Log: slog.New(slog.DiscardHandler), Dir: c.Dir,
 		Save: func(any) error { return nil }, Progress: func(int64, int64, string) {},
 	}
 	if _, err := i.Run(context.Background(), env); err != nil {

@@ -41,15 +41,13 @@ func call(ctx context.Context, what string, ask func() error) error {
 // bare takes the error that we know out of the SDK's and net/http's wrapping,
 // which quotes addresses and bodies.
 func bare(err error) error {
-	var hinted *task.HintError
-	var refused *refusal
-	var network *networkError
-	switch {
-	case errors.As(err, &hinted):
+	if hinted, ok := errors.AsType[*task.HintError](err); ok {
 		return hinted
-	case errors.As(err, &refused):
-		return refused
-	case errors.As(err, &network):
+	}
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r
+	}
+	if network, ok := errors.AsType[*networkError](err); ok {
 		return network
 	}
 	return err

@@ -92,11 +92,11 @@ func createAll(t *testing.T, plan emulator.Plan, n int) {
 
 // writeLimit is the limit on making users.
 func writeLimit(plan emulator.Plan) emulator.Limit {
-	if limits := plan.Limits(); len(limits.Groups) > 0 {
+	limits := plan.Limits()
+	if len(limits.Groups) > 0 {
 		return limits.Groups[0].Limit
-	} else {
-		return limits.Global
 	}
+	return limits.Global
 }
 
 // BenchmarkImport moves users under the limits of three plans, and reports how
