@@ -29,8 +29,7 @@ const Maintenance = "postgres"
 // never holds the string.
 func Parse(dsn redact.Secret) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn.Reveal())
-	var file *fs.PathError
-	if errors.As(err, &file) {
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, task.Hint(fmt.Errorf("the connection string names a file that cannot be read: %w", file),
 			"check sslrootcert, sslcert and sslkey in it")
 	}
@@ -71,16 +70,13 @@ func connectError(ctx context.Context, config *pgx.ConnConfig, err error) error 
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", where, context.Cause(ctx))
 	}
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return task.Hint(fmt.Errorf("%s: %s (SQLSTATE %s)", where, server.Message, server.Code), connectHint(server.Code))
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return task.Hint(fmt.Errorf("%s: host not found", where), "check the host name in the connection string")
 	}
-	var network *net.OpError
-	if errors.As(err, &network) {
+	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return task.Hint(fmt.Errorf("%s: %w", where, network.Err),
 			"check that the server runs, and that the host, the port and the firewall let this machine in")
 	}

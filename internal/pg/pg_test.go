@@ -32,8 +32,10 @@ func TestConnectSaysWhatIsWrongAndNeverThePassword(t *testing.T) {
 	}{
 		"wrong password":   {edit(t, good, func(u *url.URL) { u.User = url.UserPassword("postgres", canary) }), "SQLSTATE 28P01", "password"},
 		"unknown database": {edit(t, good, func(u *url.URL) { u.Path = "/nowhere" }), `database "nowhere" does not exist`, "database name"},
-		"nobody listens": {edit(t, good, func(u *url.URL) { u.Host = closedPort; u.User = url.UserPassword("postgres", canary); u.RawQuery = "" }),
-			"connection refused", "server runs"},
+		"nobody listens": {
+			edit(t, good, func(u *url.URL) { u.Host = closedPort; u.User = url.UserPassword("postgres", canary); u.RawQuery = "" }),
+			"connection refused", "server runs",
+		},
 		"unknown host":  {"postgres://app:" + url.QueryEscape(canary) + "@no.such.host.invalid/app", "host not found", "host name"},
 		"TLS refused":   {edit(t, good, func(u *url.URL) { setQuery(u, "sslmode", "require"); setQuery(u, "host", "") }), "TLS", "sslmode"},
 		"not a DSN":     {"postgres://app:" + canary + "%zz@host/db", "cannot be read", "postgres://user"},
@@ -93,11 +95,17 @@ func TestEnvKeepsWhatTheConnectionStringSays(t *testing.T) {
 		want []string
 		not  []string
 	}{
-		"no sslmode stays the default, prefer": {"postgres://app:secret@db.example/app",
-			[]string{"PGHOST=db.example", "PGPORT=5432", "PGUSER=app", "PGPASSWORD=secret", "PGDATABASE=app"}, []string{"PGSSLMODE=", "PGSSLROOTCERT="}},
+		"no sslmode stays the default, prefer": {
+			"postgres://app:secret@db.example/app",
+			[]string{"PGHOST=db.example", "PGPORT=5432", "PGUSER=app", "PGPASSWORD=secret", "PGDATABASE=app"},
+			[]string{"PGSSLMODE=", "PGSSLROOTCERT="},
+		},
 		"a Unix socket": {"postgres:///app?host=/run/postgresql&port=5433&user=app", []string{"PGHOST=/run/postgresql", "PGPORT=5433"}, nil},
-		"several hosts": {"postgres://app@one.example:1,two.example:2/app?target_session_attrs=primary",
-			[]string{"PGHOST=one.example,two.example", "PGPORT=1,2", "PGTARGETSESSIONATTRS=primary"}, nil},
+		"several hosts": {
+			"postgres://app@one.example:1,two.example:2/app?target_session_attrs=primary",
+			[]string{"PGHOST=one.example,two.example", "PGPORT=1,2", "PGTARGETSESSIONATTRS=primary"},
+			nil,
+		},
 		"prefer":     {"postgres://app@db.example/app?sslmode=prefer", []string{"PGSSLMODE=prefer", "PGHOST=db.example"}, nil},
 		"disable":    {"postgres://app@db.example/app?sslmode=disable", []string{"PGSSLMODE=disable"}, nil},
 		"keywords":   {`host=db.example user=app password='it''s' dbname=app sslmode = require`, nil, nil},

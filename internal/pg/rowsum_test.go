@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/medlogistics/phasegate/internal/pg"
@@ -33,8 +34,8 @@ func TestRowSumIsTheSameInWhateverPiecesAndOrderRowsCome(t *testing.T) {
 	}
 	lines := bytes.Split(bytes.TrimSuffix(text.Bytes(), []byte("\n")), []byte("\n"))
 	var backwards pg.RowSum
-	for i := len(lines) - 1; i >= 0; i-- {
-		backwards.WriteLine(lines[i])
+	for _, line := range slices.Backward(lines) {
+		backwards.WriteLine(line)
 	}
 	if backwards.Hash() != whole.Hash() {
 		t.Error("the order of the rows changes the hash")
