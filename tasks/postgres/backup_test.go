@@ -123,11 +123,11 @@ func TestBackupTakesOneMomentWhileTheApplicationWrites(t *testing.T) {
 	}
 }
 
-// TestBackupIsReadBackBeforeItIsNeeded is the by-hand procedure's second
+// TestByHandFailure02BackupIsReadBackBeforeItIsNeeded is the by-hand procedure's second
 // failure: its backup is never read before the day it is needed. Here a backup
 // counts only once every row of it was read and compared, and the same look
 // finds later damage, wherever it is.
-func TestBackupIsReadBackBeforeItIsNeeded(t *testing.T) {
+func TestByHandFailure02BackupIsReadBackBeforeItIsNeeded(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, awkward)
 	good, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))

@@ -50,10 +50,10 @@ func TestSwapKeepsTheContract(t *testing.T) {
 	})
 }
 
-// TestRollbackThatRestoresNothingAndReportsSuccess is the by-hand procedure's
+// TestByHandFailure01RollbackRestoresEveryRow is the by-hand procedure's
 // first failure: a plain dump piped into the live database restored not one row
 // and exited with 0. Here every row and every table is as it was.
-func TestRollbackThatRestoresNothingAndReportsSuccess(t *testing.T) {
+func TestByHandFailure01RollbackRestoresEveryRow(t *testing.T) {
 	t.Parallel()
 	for _, method := range []postgres.Method{postgres.Template, postgres.Restore} {
 		t.Run(string(method), func(t *testing.T) {
