@@ -93,7 +93,7 @@ func isText(t reflect.Type) bool {
 
 // words returns the texts that a value of type t may be, nil for any.
 func words(t reflect.Type) []string {
-	if enum, ok := reflect.Zero(t).Interface().(interface{ Words() []string }); ok {
+	if enum, ok := reflect.TypeAssert[interface{ Words() []string }](reflect.Zero(t)); ok {
 		return enum.Words()
 	}
 	return nil
