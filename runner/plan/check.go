@@ -41,13 +41,15 @@ func (c *checker) check(src []byte) {
 
 // digest lists the plan's files and completes its digest.
 func (c *checker) digest(src []byte) {
-	named := make(map[string][sha256.Size]byte, len(c.sums))
+	sums := make(map[string][sha256.Size]byte, len(c.sums))
+	c.plan.named = make(map[string]string, len(c.sums))
 	for file, sum := range c.sums {
+		name := fileName(c.dir, file, c.absolute)
 		c.plan.files = append(c.plan.files, file)
-		named[fileName(c.dir, file, c.absolute)] = sum
+		c.plan.named[name], sums[name] = file, sum
 	}
 	slices.Sort(c.plan.files)
-	c.plan.Digest = digest(src, named)
+	c.plan.Digest = Digest(src, sums)
 }
 
 // checkConfigs decodes the configuration of every step as far as it is known

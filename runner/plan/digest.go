@@ -17,10 +17,11 @@ import (
 // with it every digest.
 const digestFrame = "phasegate plan digest 1"
 
-// digest returns the SHA-256 over the plan's file and the named files, sorted by
-// name. Each is framed by its name and its own hash, so that no file can pass for
-// a part of another.
-func digest(src []byte, files map[string][sha256.Size]byte) string {
+// Digest returns what [Plan.Digest] is for a plan's text and its files, given the
+// SHA-256 of each by its name: the SHA-256, in hexadecimal, over the plan's file
+// and the named files, sorted by name. Each is framed by its name and its own
+// hash, so that no file can pass for a part of another.
+func Digest(src []byte, files map[string][sha256.Size]byte) string {
 	h := sha256.New()
 	frame(h, digestFrame)
 	own := sha256.Sum256(src)

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,6 +83,23 @@ func TestThePlansFilesAreListed(t *testing.T) {
 	want := []string{filepath.Join(dir, "schema", "1.sql"), filepath.Join(dir, "schema", "2.sql")}
 	if got := p.Files(); !slices.Equal(got, want) || p.Dir != dir {
 		t.Errorf("got %q in %s, want %q", got, p.Dir, want)
+	}
+}
+
+// Whoever has the text and the named files, and no task, can tell the digest.
+func TestTheDigestFollowsFromTheNamedFiles(t *testing.T) {
+	t.Parallel()
+	p := mustLoad(t, written(t, withFiles, map[string]string{"schema/2.sql": "b", "schema/1.sql": "a"}))
+	sums := map[string][sha256.Size]byte{}
+	for name, path := range p.Named() {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[name] = sha256.Sum256(content)
+	}
+	if len(sums) != 2 || plan.Digest([]byte(withFiles), sums) != p.Digest {
+		t.Errorf("another digest follows from %v", p.Named())
 	}
 }
 

@@ -19,6 +19,7 @@
 package plan
 
 import (
+	"maps"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -74,6 +75,7 @@ type Plan struct {
 	src   *source
 	scope *scope
 	files []string
+	named map[string]string
 }
 
 // Variables are the plan's environment variables, in the order of the file.
@@ -240,6 +242,10 @@ func (p *Plan) Step(id string) (*Step, *Phase, bool) {
 // Files returns the paths of the files that the steps read, sorted, each once.
 // They belong to the digest.
 func (p *Plan) Files() []string { return append([]string(nil), p.files...) }
+
+// Named returns the same paths by the names under which the files are in the
+// digest: relative to Dir, unless the plan gives an absolute path.
+func (p *Plan) Named() map[string]string { return maps.Clone(p.named) }
 
 // Needs returns the ids of the steps whose receipts the step refers to, each
 // once, in the order of their first use.
