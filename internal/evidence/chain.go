@@ -1,0 +1,96 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/medlogistics/phasegate/runner/journal"
+)
+
+// journal follows the chain over the lines. It returns the events that fit.
+func (r Record) journal() ([]journal.Event, []Finding) {
+	events, err := journal.Verify(r.Run, r.Lines)
+	if err == nil {
+		err = r.End.Damage
+	}
+	if err == nil {
+		err = sessions(r.Run, events)
+	}
+	finding := Finding{What: "journal", Result: Fits, Detail: fmt.Sprintf(
+		"%d events, each tied to the bytes of the one before", len(events))}
+	if err != nil {
+		finding.Result, finding.Event, finding.Detail = Differs, int64(len(events))+1, err.Error()
+	}
+	if damage, ok := errors.AsType[*journal.DamagedError](err); ok {
+		finding.Event, finding.Detail = int64(damage.Line), damage.Err.Error()
+		events = events[:min(len(events), damage.Line-1)]
+	}
+	return events, []Finding{finding}
+}
+
+// sessions holds that every session tells a contract that is known here, and
+// works on the plan with which the run began.
+func sessions(run string, events []journal.Event) error {
+	major, _, _ := strings.Cut(journal.Contract, ".")
+	for i, e := range events {
+		var why error
+		first := events[0]
+		switch {
+		case i == 0 && e.Type != journal.Opened:
+			why = errors.New("the first event opens no session")
+		case e.Type != journal.Opened:
+			continue
+		case !strings.HasPrefix(e.Contract, major+"."):
+			why = fmt.Errorf("it is written in contract %q, and this phasegate reads %s", e.Contract, journal.Contract)
+		case e.Digest != first.Digest || e.Plan != first.Plan:
+			why = fmt.Errorf("its session has plan %s with digest %.12s, and the run began with %s and %.12s",
+				e.Plan, e.Digest, first.Plan, first.Digest)
+		default:
+			continue
+		}
+		return &journal.DamagedError{Run: run, Line: i + 1, Err: why}
+	}
+	return nil
+}
+
+// end says what is known of the journal's end: the chain vouches for every event
+// but the last, and not for what may have followed it.
+func (r Record) end(events []journal.Event, sum string) Finding {
+	last := events[len(events)-1]
+	finding := Finding{What: "end", Result: Unproven, Event: last.Seq}
+	switch {
+	case r.End.Kept && len(events) == len(r.Lines) && r.End.Damage == nil:
+		finding.Result, finding.Detail = Fits, "the journal's database notes the same last event"
+	default:
+		finding.Detail = "nothing here shows that event " + fmt.Sprint(last.Seq) +
+			" is the last one and as it was: compare its SHA-256 with one noted elsewhere"
+	}
+	switch {
+	case r.End.Held:
+		finding.Detail += "; a process is at work on the run"
+	case last.Type != journal.Closed:
+		finding.Detail += "; the last session is not closed: its process died, or the end was cut off"
+	}
+	finding.Detail += "; SHA-256 " + sum
+	return finding
+}
+
+// plan compares the plan as it is now with the one that the run began with.
+func (r Record) plan(events []journal.Event) Finding {
+	began := events[0]
+	finding := Finding{What: "plan", Event: began.Seq, Path: r.Plan.Path}
+	switch {
+	case r.Plan.Absent != nil:
+		finding.Result, finding.Detail = Missing, r.Plan.Absent.Error()
+	case r.Plan.Broken != nil:
+		finding.Result, finding.Detail = Differs, "not the plan that the run began with: "+r.Plan.Broken.Error()
+	case r.Plan.Digest != began.Digest:
+		finding.Result = Differs
+		finding.Detail = fmt.Sprintf("the run began with digest %.12s, and this has %.12s: the plan or a file it names was changed",
+			began.Digest, r.Plan.Digest)
+	default:
+		finding.Result, finding.Detail = Fits, "the plan and every file it names have the digest "+began.Digest
+	}
+	return finding
+}
