@@ -1,7 +1,7 @@
 package journal
 
 import (
-	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
@@ -16,8 +16,7 @@ import (
 // numbers of its own. In session mode a client gets a session for itself; in
 // transaction mode all take turns on one, a simple query at a time.
 type pooler struct {
-	dsn     string
-	session bool
+	host string // the server's
 
 	mu     sync.Mutex // held by the client whose transaction is open
 	shared *pgproto3.Frontend
@@ -26,37 +25,73 @@ type pooler struct {
 // startPooler returns a DSN that leads through a new pooler.
 func startPooler(t *testing.T, dsn string, session bool) string {
 	t.Helper()
-	p := &pooler{dsn: dsn, session: session}
-	server, err := p.server(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	p := &pooler{host: mustURL(t, dsn).Host}
+	if !session {
+		p.shared = sharedSession(t, dsn)
 	}
-	p.shared = server.Frontend
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close(); _ = server.Conn.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for number := uint32(1); ; number++ {
 			client, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go p.serve(client, number)
+			if session {
+				go p.passThrough(client, number)
+			} else {
+				go p.serve(client, number)
+			}
 		}
 	}()
 	return edited(t, dsn, func(u *url.URL) { u.Host = listener.Addr().String() })
 }
 
-func (p *pooler) server(ctx context.Context) (*pgconn.HijackedConn, error) {
-	conn, err := pgconn.Connect(ctx, p.dsn)
+func sharedSession(t *testing.T, dsn string) *pgproto3.Frontend {
+	t.Helper()
+	conn, err := pgconn.Connect(t.Context(), dsn)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	return conn.Hijack()
+	server, err := conn.Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Conn.Close() })
+	return server.Frontend
 }
 
+// passThrough gives the client a session and changes its number only.
+func (p *pooler) passThrough(client net.Conn, number uint32) {
+	defer client.Close()
+	server, err := net.Dial("tcp", p.host)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
+	for {
+		header := make([]byte, 5) // https://www.postgresql.org/docs/current/protocol-message-formats.html
+		if _, err := io.ReadFull(server, header); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(header[1:])-4)
+		if _, err := io.ReadFull(server, body); err != nil {
+			return
+		}
+		if header[0] == 'K' {
+			binary.BigEndian.PutUint32(body, 1<<30+number)
+		}
+		if _, err := client.Write(append(header, body...)); err != nil {
+			return
+		}
+	}
+}
+
+// serve gives the client a turn on the shared session for each transaction.
 func (p *pooler) serve(client net.Conn, number uint32) {
 	defer client.Close()
 	backend := pgproto3.NewBackend(client, client)
@@ -68,19 +103,9 @@ func (p *pooler) serve(client net.Conn, number uint32) {
 	backend.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
 	backend.Send(&pgproto3.BackendKeyData{ProcessID: 1<<30 + number, SecretKey: []byte{1, 2, 3, 4}})
 	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if !p.session {
-		if backend.Flush() == nil {
-			p.takeTurns(backend)
-		}
-		return
+	if backend.Flush() == nil {
+		p.takeTurns(backend)
 	}
-	server, err := p.server(context.Background())
-	if err != nil || backend.Flush() != nil {
-		return
-	}
-	defer server.Conn.Close()
-	go func() { _, _ = io.Copy(client, server.Conn) }()
-	_, _ = io.Copy(server.Conn, client)
 }
 
 func (p *pooler) takeTurns(client *pgproto3.Backend) {

@@ -117,9 +117,9 @@ func TestSettingsOfARoleDoNotEndAHoldOrWeakenACommit(t *testing.T) {
 	openStore(t, dsn)
 	_, hasty := role(t, dsn, `
 		alter role ROLE superuser;
-		alter role ROLE set idle_session_timeout = '20ms';
-		alter role ROLE set statement_timeout = '50ms';
-		alter role ROLE set lock_timeout = '50ms';
+		alter role ROLE set idle_session_timeout = '500ms';
+		alter role ROLE set statement_timeout = '500ms';
+		alter role ROLE set lock_timeout = '500ms';
 		alter role ROLE set default_transaction_read_only = on;
 		alter role ROLE set default_transaction_isolation = serializable;
 		alter role ROLE set synchronous_commit = off`)
@@ -136,11 +136,15 @@ func TestSettingsOfARoleDoNotEndAHoldOrWeakenACommit(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `lock table phasegate.runs`); err != nil {
 		t.Fatal(err)
 	}
+	free := make(chan error)
 	go func() {
-		time.Sleep(200 * time.Millisecond) // longer than each of the limits
-		_ = tx.Rollback(context.Background())
+		time.Sleep(time.Second) // longer than each of the limits
+		free <- tx.Rollback(context.Background())
 	}()
 	mustAppend(t, w, someEvents()...)
+	if err := <-free; err != nil {
+		t.Error(err)
+	}
 	if session(p) != before {
 		t.Error("the session was ended by a time limit")
 	}

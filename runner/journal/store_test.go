@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,7 +227,7 @@ func oneWriter(t *testing.T, p place) {
 func oneOfMany(t *testing.T, p place) {
 	p.fill(t, testRun, someEvents()...)
 	const many = 6
-	var got atomic.Int64
+	got := make(chan Writer, many)
 	var all sync.WaitGroup
 	start := make(chan struct{})
 	for range many {
@@ -238,7 +237,7 @@ func oneOfMany(t *testing.T, p place) {
 			w, _, err := store.Open(t.Context(), testRun)
 			switch {
 			case err == nil:
-				got.Add(1)
+				got <- w
 				_, err = w.Append(t.Context(), Event{Type: Opened, Run: testRun})
 				if err != nil {
 					t.Error(err)
@@ -250,9 +249,10 @@ func oneOfMany(t *testing.T, p place) {
 	}
 	close(start)
 	all.Wait()
-	if got.Load() != 1 {
-		t.Errorf("%d of %d got the run", got.Load(), many)
+	if len(got) != 1 {
+		t.Fatalf("%d of %d got the run", len(got), many)
 	}
+	_ = (<-got).Close()
 }
 
 func oneTarget(t *testing.T, p place) {
