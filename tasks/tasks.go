@@ -47,5 +47,6 @@ func All() task.Set {
 		task.Gate("gate/approval", &gate.Approval{Word: "approve"}),
 		task.Gate("gate/assert", &gate.Assert{}),
 		task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}),
+		task.Gate("gate/window", &gate.Window{}),
 	)
 }
