@@ -27,6 +27,9 @@ func (s *session) phase(ctx context.Context, phase *plan.Phase, watched *watch) 
 	defer cancel()
 	ended, err := s.gates(ctx, phase)
 	if err == nil && ended.status == journal.Done {
+		ended = s.stillHold(inPhase, phase)
+	}
+	if err == nil && ended.status == journal.Done {
 		ended, err = s.steps(inPhase, phase)
 	}
 	if err != nil {

@@ -92,7 +92,7 @@ func (s *session) acted(phase *plan.Phase) bool {
 // takeBack calls one phase's hooks. A phase without hooks has nothing to take
 // back, or said in the plan why it cannot be.
 func (s *session) takeBack(ctx context.Context, phase *plan.Phase, watched *watch) (outcome, error) {
-	if len(phase.Rollback) == 0 && phase.Irreversible == "" {
+	if len(phase.Rollback) == 0 && phase.Irreversible == "" || s.isBack(phase) {
 		return outcome{status: journal.Done}, nil
 	}
 	event := journal.Event{Type: journal.PhaseStarted, Phase: phase.Name, Kind: journal.KindRollback}
@@ -127,6 +127,16 @@ func (s *session) takeBack(ctx context.Context, phase *plan.Phase, watched *watc
 	event.DurationMS, event.DowntimeMS = time.Since(began).Milliseconds(), watched.leave().Milliseconds()
 	s.hold(event)
 	return ended, nil
+}
+
+// isBack tells whether an earlier session took the whole phase back. One of
+// which only some hooks are done is taken back from its first hook on: a hook
+// such as stopping a service holds only until a later one, such as starting it.
+func (s *session) isBack(phase *plan.Phase) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.state.Phase(phase.Name)
+	return at != nil && (at.Rollback == journal.Done || at.Rollback == journal.Skipped)
 }
 
 // listed writes the failures of a phase one under the other.

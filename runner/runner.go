@@ -12,7 +12,8 @@
 //  4. On failure the phase's on_failure decides. A rollback goes through the
 //     phases that started, last first, and each one's hooks in order. It
 //     collects errors and never stops early; it can itself be interrupted and
-//     taken up again, by another process.
+//     taken up again, by another process, from the first hook of the phase
+//     that is not wholly back.
 //  5. Gates are looked at again on resume: an old "open" proves nothing now.
 //     Waiting for a person holds no process.
 //  6. A run has one writer and a target one run, by locks that a dead process
@@ -93,14 +94,11 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (*journal.State, error) {
 		return nil, err
 	}
 	defer unlock()
-	s, err := openForRun(ctx, p, o)
+	s, err := openForRun(ctx, p, o, phases[0].Name)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	if err := s.needEarlier(phases[0].Name); err != nil {
-		return nil, err
-	}
 	if s.state.Status == journal.Done {
 		return s.state, nil
 	}
@@ -125,7 +123,7 @@ func (s *session) carryOut(ctx context.Context, phases []plan.Phase) error {
 		switch {
 		case end.status == journal.Done:
 			continue
-		case end.status == journal.Failed && phases[i].OnFailure == plan.Rollback:
+		case end.status == journal.Failed && phases[i].OnFailure == plan.Rollback && s.state.Changed() && !end.halts:
 			return s.rollback(ctx, watched)
 		}
 		return s.end(end)
@@ -146,12 +144,12 @@ func (s *session) allDone() bool {
 }
 
 // needEarlier refuses to start at a phase before those that it builds on.
-func (s *session) needEarlier(first string) error {
-	for _, phase := range s.plan.Phases {
+func needEarlier(p *plan.Plan, state *journal.State, first string) error {
+	for _, phase := range p.Phases {
 		if phase.Name == first {
 			return nil
 		}
-		if at := s.state.Phase(phase.Name); at == nil || at.Status != journal.Done {
+		if at := state.Phase(phase.Name); at == nil || at.Status != journal.Done {
 			return refuse("run the phases in their order, or the whole plan: it goes on where it stopped",
 				"phase %s builds on phase %s, which is not done", first, phase.Name)
 		}

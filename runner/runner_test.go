@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -46,6 +48,74 @@ func TestClosedGateEndsTheRunWaitingAndIsLookedAtAgain(t *testing.T) {
 	b.expect(b.run(t.Context()), journal.Waiting, "g")
 	b.world.when("g", nil)
 	b.expect(b.run(t.Context()), journal.Done, "g", "c", "d")
+}
+
+func TestFailureBeforeAnythingChangedHaltsAndCanGoOn(t *testing.T) {
+	b := newBench(t, `
+version: 1
+name: toy
+phases:
+  - name: p1
+    on_failure: rollback
+    gates: [{ id: g, task: toy/gate, with: { name: g } }]
+    steps: [{ id: a, task: toy/do, with: { name: a } }]
+    rollback: [{ id: r, task: toy/do, with: { name: r } }]
+`)
+	b.world.when("g", fails(errors.New("not approved")))
+	b.expect(b.run(t.Context()), journal.Failed, "g")
+	b.world.when("g", nil)
+	b.expect(b.run(t.Context()), journal.Done, "g", "a")
+}
+
+func TestRunDoesNotGoOnWithOtherVariables(t *testing.T) {
+	b := newBench(t, `
+version: 1
+name: toy
+env: { WHERE: {}, TOKEN: { secret: true }, DATABASE: { secret: true } }
+phases:
+  - name: p1
+    steps: [{ id: a, task: toy/do, with: { name: "${{ env.WHERE }}" } }]
+    rollback: [{ id: r, task: toy/do, with: { name: r } }]
+`)
+	values := map[string]string{"WHERE": "here", "TOKEN": "t1-hunter22", "DATABASE": "postgres://u:hunter22@host/db"}
+	b.env(values)
+	b.world.when("here", fails(errors.New("no luck")))
+	state := b.run(t.Context())
+
+	for name, value := range map[string]string{"WHERE": "there", "DATABASE": "postgres://u:hunter22@host/other"} {
+		other := maps.Clone(values)
+		other[name] = value
+		b.env(other)
+		for verb, do := range map[string]func(context.Context, *plan.Plan, Options) (*journal.State, error){
+			"run": Run, "rollback": Rollback,
+		} {
+			if _, err := do(t.Context(), b.plan, b.options); !isRefused(err) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s with another %s: %v, want a refusal that names it", verb, name, err)
+			}
+		}
+	}
+
+	values["TOKEN"], values["DATABASE"] = "t2-hunter23", "postgres://u:changed@host/db"
+	b.env(values)
+	b.world.when("here", nil)
+	if state := b.run(t.Context()); state.Status != journal.Done {
+		t.Errorf("with new passwords the run is %s: %s", state.Status, state.Reason)
+	}
+	content, err := os.ReadFile(filepath.Join(b.options.Dir, state.Run, journal.FileName))
+	if err != nil || strings.Contains(string(content), "hunter2") {
+		t.Errorf("the journal holds a value: %v", err)
+	}
+}
+
+func TestRefusedPhaseLeavesNoRunBehind(t *testing.T) {
+	b := newBench(t, halting())
+	b.options.From, b.options.To = "p2", "p2"
+	if _, err := Run(t.Context(), b.plan, b.options); !isRefused(err) {
+		t.Fatalf("p2 before p1: %v, want a refusal", err)
+	}
+	if runs, err := b.options.Store.Runs(t.Context()); err != nil || len(runs) != 0 {
+		t.Errorf("a refused run left %v, %v", runs, err)
+	}
 }
 
 func TestRefusalAtAGateIsAFailure(t *testing.T) {
@@ -85,7 +155,7 @@ func TestRollbackGoesOnAfterAFailureAndIsCompletedByTheNextCall(t *testing.T) {
 		t.Errorf("run on a run that goes back: %v, want a refusal", err)
 	}
 	b.world.when("r2", nil)
-	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2")
+	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2", "r3-d") // the whole phase, and not p1 again
 	if _, err := Rollback(t.Context(), b.plan, b.options); !isRefused(err) {
 		t.Errorf("rollback of what is rolled back: %v, want a refusal", err)
 	}
@@ -156,7 +226,7 @@ func TestInterruptedRollbackIsCompletedByTheNextCall(t *testing.T) {
 	})
 	b.expect(b.rollback(ctx), journal.RollingBack, "r2", "r3-d")
 	b.world.when("r3-d", nil)
-	b.expect(b.rollback(t.Context()), journal.RolledBack, "r3-d", "r1")
+	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2", "r3-d", "r1")
 }
 
 func TestPartOfThePlanRunsAndLeavesTheRunOpen(t *testing.T) {

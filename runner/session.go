@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ type session struct {
 	options Options
 	run     string
 
+	again map[string]bool // finished steps that are carried out again, by id
+
 	mu     sync.Mutex // the probes record too
 	writer journal.Writer
 	held   []journal.Event // to be written together with the next start
@@ -31,8 +34,8 @@ type session struct {
 }
 
 // openForRun goes on with the plan's newest run, or with the one that was asked
-// for, or makes a new one.
-func openForRun(ctx context.Context, p *plan.Plan, o Options) (*session, error) {
+// for, or makes a new one. It refuses one that cannot begin at the phase first.
+func openForRun(ctx context.Context, p *plan.Plan, o Options, first string) (*session, error) {
 	found, err := find(ctx, p, o, func(*journal.State) bool { return true })
 	if err != nil {
 		return nil, err
@@ -41,13 +44,16 @@ func openForRun(ctx context.Context, p *plan.Plan, o Options) (*session, error) 
 	case found == nil && o.Run != "":
 		return nil, refuse("phasegate status lists the runs", "plan %s has no run %s", p.Name, o.Run)
 	case found == nil:
-		return create(ctx, p, o)
+		return create(ctx, p, o, first)
 	case found.GoingBack():
 		return nil, refuse("phasegate rollback "+p.Path+" completes it", "run %s is being rolled back", found.Run)
 	case found.Resumable() && (o.Run != "" || found.Digest == p.Digest || found.Changed()):
+		if err := needEarlier(p, found, first); err != nil {
+			return nil, err
+		}
 		return open(ctx, p, o, found.Run)
 	case o.Run == "":
-		return create(ctx, p, o)
+		return create(ctx, p, o, first)
 	case found.Status == journal.Done:
 		return &session{plan: p, options: o, run: o.Run, state: found}, nil
 	}
@@ -76,7 +82,10 @@ func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State
 	return nil, nil
 }
 
-func create(ctx context.Context, p *plan.Plan, o Options) (*session, error) {
+func create(ctx context.Context, p *plan.Plan, o Options, first string) (*session, error) {
+	if err := needEarlier(p, &journal.State{}, first); err != nil {
+		return nil, err
+	}
 	runs, err := o.Store.Runs(ctx)
 	if err != nil {
 		return nil, err
@@ -86,7 +95,7 @@ func create(ctx context.Context, p *plan.Plan, o Options) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{plan: p, options: o, run: run, writer: writer, state: &journal.State{}}, nil
+	return &session{plan: p, options: o, run: run, writer: writer, state: &journal.State{}, again: map[string]bool{}}, nil
 }
 
 func open(ctx context.Context, p *plan.Plan, o Options, run string) (*session, error) {
@@ -98,17 +107,32 @@ func open(ctx context.Context, p *plan.Plan, o Options, run string) (*session, e
 		return nil, err
 	}
 	state := journal.Fold(events)
+	if name := changed(state.Variables, o.Environ.Fingerprints(run)); name != "" {
+		_ = writer.Close()
+		return nil, refuse("set it as it was when the run began",
+			"variable %s is not what run %s began with: it would work on something else", name, run)
+	}
 	if state.Digest != p.Digest {
 		_ = writer.Close()
 		return nil, refuse("put the plan and its files back as they were, then go on or roll back",
 			"run %s began with plan digest %.12s, and the plan now has %.12s: the plan or a file it names was changed",
 			run, state.Digest, p.Digest)
 	}
-	return &session{plan: p, options: o, run: run, writer: writer, state: state}, nil
+	return &session{plan: p, options: o, run: run, writer: writer, state: state, again: map[string]bool{}}, nil
 }
 
 // runTime is how a run's name begins.
 const runTime = "20060102-150405.000"
+
+// changed returns the first variable, by name, whose fingerprint is another one.
+func changed(before, now map[string]string) string {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if before[name] != now[name] {
+			return name
+		}
+	}
+	return ""
+}
 
 // newRun names a run by its time, later than all there are even if the clock
 // went back, so that names sort as runs do.
@@ -138,7 +162,8 @@ func (s *session) begin(ctx context.Context, command string) error {
 	s.hold(journal.Event{
 		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
 		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan),
-		Found: s.state.Status, PID: os.Getpid(), Host: host,
+		Variables: s.options.Environ.Fingerprints(s.run),
+		Found:     s.state.Status, PID: os.Getpid(), Host: host,
 	})
 	if command == "rollback" {
 		s.goBack()

@@ -17,6 +17,7 @@ import (
 type outcome struct {
 	status  journal.Status
 	err     error
+	halts   bool // whatever on_failure says: a person has to look first
 	stack   string
 	receipt json.RawMessage
 }
@@ -30,12 +31,13 @@ func (o outcome) reason() string {
 
 func (o outcome) hint() string { return task.HintOf(o.err) }
 
-// step carries out one step, unless it is finished already. Its error is the
-// journal's; how the step ended is in the outcome.
+// step carries out one step, unless it is finished already: gates are looked at
+// again, and hooks are called again while their phase is not back. Its error is
+// the journal's; how the step ended is in the outcome.
 func (s *session) step(ctx context.Context, phase *plan.Phase, step *plan.Step, kind journal.Kind) (outcome, error) {
 	attempt, saved := 0, json.RawMessage(nil)
 	if at := s.at(step.ID); at != nil {
-		if at.Finished() && kind != journal.KindGate {
+		if at.Finished() && kind == journal.KindStep && !s.again[step.ID] {
 			return outcome{status: at.Status}, nil
 		}
 		attempt, saved = at.Attempts, at.Receipt

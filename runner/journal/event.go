@@ -77,9 +77,13 @@ type Event struct {
 	File     string   `json:"file,omitempty"`    // the plan's file, as it was named to phasegate
 	Digest   string   `json:"digest,omitempty"`  // SHA-256 of the plan and its files, in hex
 	Phases   []string `json:"phases,omitempty"`  // all of the plan's
-	Found    Status   `json:"found,omitempty"`   // how an earlier session left the run; running if its process died
-	PID      int      `json:"pid,omitempty"`
-	Host     string   `json:"host,omitempty"`
+	// Variables has a short fingerprint of each variable that says what the run
+	// works on, by name. It tells that a value changed, not what it is.
+	Variables map[string]string `json:"variables,omitempty"`
+
+	Found Status `json:"found,omitempty"` // how an earlier session left the run; running if its process died
+	PID   int    `json:"pid,omitempty"`
+	Host  string `json:"host,omitempty"`
 
 	// Phase and step events.
 	Phase   string          `json:"phase,omitempty"`

@@ -17,6 +17,8 @@ type State struct {
 	Hint   string `json:"hint,omitempty"`   // what can be done about it
 	Holder Holder `json:"holder"`           // who has it, or had it last
 
+	Variables map[string]string `json:"variables,omitempty"` // see Event
+
 	Began    time.Time `json:"began"`
 	LastSeen time.Time `json:"last_seen"` // time of the last event
 
@@ -101,7 +103,7 @@ func (s *State) Apply(e Event) {
 
 func (s *State) open(e Event) {
 	if s.Run == "" {
-		s.Run, s.Plan, s.Began = e.Run, e.Plan, e.Time
+		s.Run, s.Plan, s.Began, s.Variables = e.Run, e.Plan, e.Time, e.Variables
 		for _, name := range e.Phases {
 			s.Phases = append(s.Phases, &Phase{Name: name})
 		}

@@ -38,6 +38,20 @@ type Validator interface{ Validate() error }
 // an approval covers them. A directory is named by the files in it.
 type Filer interface{ Files() []string }
 
+// A Holder is a task whose work lasts only as long as nobody undoes it, such as
+// a service that was stopped. When a run is taken up again behind such a step,
+// the runner asks whether it still holds.
+type Holder interface {
+	// Hold names what is held, such as a service's address.
+	Hold() string
+
+	// Holds returns nil if it does, and otherwise why not. It changes nothing.
+	Holds(ctx context.Context, env *Env) error
+}
+
+// A Releaser is a task that lets go of what a Holder of the same name holds.
+type Releaser interface{ Releases() string }
+
 // Env is what the runner lends to a task for one call.
 type Env struct {
 	// Log takes chatter for the operator: no facts, no secrets, no people.

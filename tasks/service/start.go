@@ -138,3 +138,6 @@ func (s *Start) watch(ctx context.Context, giveUp context.CancelCauseFunc) {
 	}
 	giveUp(errEnded)
 }
+
+// Releases is the service that a stop kept down.
+func (s *Start) Releases() string { return s.Service.String() }

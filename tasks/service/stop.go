@@ -134,3 +134,18 @@ func (s *Stop) waitDrained(ctx context.Context, receipt *Stopped) error {
 	receipt.DrainMS = milliseconds(begin)
 	return nil
 }
+
+// Hold is the service that is kept down.
+func (s *Stop) Hold() string { return s.Service.String() }
+
+// Holds fails if the service runs again.
+func (s *Stop) Holds(ctx context.Context, _ *task.Env) error {
+	running, err := s.Service.control.running(ctx)
+	if err != nil {
+		return err
+	}
+	if running {
+		return fmt.Errorf("service %s runs again", s.Service)
+	}
+	return nil
+}
