@@ -133,9 +133,7 @@ func (r *report) close() Diagnostics {
 		}
 		f.Width = max(1, f.Width)
 		f.Line = r.src.shown(f.Pos.Line)
-		if f.masked != nil && f.masked.Line == f.Pos.Line {
-			f.mask(r.src.width(f.masked))
-		}
+		r.mask(f)
 		ds = append(ds, f.Diagnostic)
 	}
 	if r.dropped > 0 {
@@ -147,14 +145,29 @@ func (r *report) close() Diagnostics {
 	return ds
 }
 
-// mask takes the masked token, of that width, out of the line.
-func (f *finding) mask(width int) {
-	line := []rune(f.Line)
-	start := min(f.masked.Column-1, len(line))
-	end := min(start+width, len(line))
-	f.Line = string(line[:start]) + redact.Mask + string(line[end:])
-	if f.node == f.masked {
-		f.Width = len(redact.Mask)
+// mask takes every secret that any finding knows of out of the finding's line.
+// Where one stands left of the finding's own token the line is not shown: its
+// caret would point at the wrong place.
+func (r *report) mask(f *finding) {
+	var tokens []*yaml.Node
+	for _, other := range r.list {
+		if other.masked != nil && other.masked.Line == f.Pos.Line && !slices.Contains(tokens, other.masked) {
+			tokens = append(tokens, other.masked)
+		}
+	}
+	slices.SortFunc(tokens, func(a, b *yaml.Node) int { return cmp.Compare(b.Column, a.Column) })
+	for _, token := range tokens {
+		if token.Column < f.Pos.Column {
+			f.Line = ""
+			return
+		}
+		line := []rune(f.Line)
+		start := min(token.Column-1, len(line))
+		end := min(start+r.src.width(token), len(line))
+		f.Line = string(line[:start]) + redact.Mask + string(line[end:])
+		if f.node == token {
+			f.Width = len(redact.Mask)
+		}
 	}
 }
 
