@@ -24,8 +24,11 @@ func (v *view) ask(ctx context.Context, at runner.Place, q task.Question) (task.
 	v.pause(true)
 	defer v.pause(false)
 	person := v.app.person
-	announce(person.to, at.Phase)
-	fmt.Fprintf(person.to, "%s\nType %q to go on, anything else to stop: ", q.Text, q.Want)
+	if v.announced != at.Phase.Name {
+		v.announced = at.Phase.Name
+		announce(person.to, at.Phase)
+	}
+	fmt.Fprintf(person.to, "%s\nType %q to go on, %q to stop: ", q.Text, q.Want, q.No)
 	line, err := person.read(ctx)
 	if err != nil {
 		return task.Answer{}, fmt.Errorf("read the answer: %w", err)

@@ -25,6 +25,8 @@ type view struct {
 	told   time.Time // when it was last mentioned
 	asking bool      // a question stands where the moving line would
 
+	announced string // the phase that the last question was about
+
 	quit  chan struct{}
 	once  sync.Once
 	ended sync.WaitGroup

@@ -80,7 +80,8 @@ type Env struct {
 // A Question is put to a person by a gate.
 type Question struct {
 	Text string // what is asked, a sentence or a few
-	Want string // the word that means yes; any other answer is a no
+	Want string // the word that means yes
+	No   string // the word that means no; any other answer is a slip, and asked again
 }
 
 // An Answer is what a person said.

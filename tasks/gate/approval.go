@@ -11,8 +11,9 @@ import (
 )
 
 // Approval opens when a person who has seen what is about to happen types the
-// agreed word. Any other word is a rejection, and the run fails. Where nobody
-// can be asked, the run ends waiting, and the gate asks when the run goes on.
+// agreed word. The word reject is a rejection, and the run fails; anything else
+// is asked again. Where nobody can be asked, the run ends waiting, and the gate
+// asks when the run goes on.
 type Approval struct {
 	Summary     string `with:"summary"`     // what is about to happen and what to look at first, shown to whoever is asked
 	Word        string `with:"word"`        // the word that approves; default approve
@@ -30,7 +31,7 @@ type Approved struct {
 
 // Validate holds that the word can be typed.
 func (a *Approval) Validate() error {
-	if a.Word == "" || strings.ContainsFunc(a.Word, unicode.IsSpace) {
+	if a.Word == reject || a.Word == "" || strings.ContainsFunc(a.Word, unicode.IsSpace) {
 		return task.Hint(fmt.Errorf("word is %q", a.Word), "choose a single word, such as approve")
 	}
 	return nil
@@ -45,7 +46,7 @@ func (a *Approval) Run(ctx context.Context, env *task.Env) (Approved, error) {
 	if text == "" {
 		text = "The plan asks for an approval before it goes on."
 	}
-	answer, err := ask(ctx, env, task.Question{Text: text, Want: a.Word})
+	answer, err := ask(ctx, env, task.Question{Text: text, Want: a.Word, No: reject})
 	if errors.Is(err, task.ErrClosed) {
 		return Approved{}, task.Hint(fmt.Errorf("wait for an approval: %w", err), a.who())
 	}

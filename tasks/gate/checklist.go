@@ -73,9 +73,9 @@ func (c *Checklist) Run(ctx context.Context, env *task.Env) (Signatures, error) 
 			continue
 		}
 		text := fmt.Sprintf("%d of %d: %s", i+1, len(c.Items), item)
-		answer, err := ask(ctx, env, task.Question{Text: text, Want: c.Word})
+		answer, err := ask(ctx, env, task.Question{Text: text, Want: c.Word, No: no})
 		if err == nil && answer.Text != c.Word {
-			err = fmt.Errorf("the answer was not %q: %w", c.Word, task.ErrClosed)
+			err = fmt.Errorf("the answer was no: %w", task.ErrClosed)
 		}
 		if err != nil {
 			return receipt, c.left(receipt, err)

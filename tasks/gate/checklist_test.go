@@ -67,7 +67,7 @@ func TestWhereNobodyCanBeAskedTheOpenItemsAreNamed(t *testing.T) {
 
 func TestAnItemThatIsNotSignedOffLeavesTheGateClosed(t *testing.T) {
 	t.Parallel()
-	p := &person{answers: []string{"yes", "not yet", "yes"}}
+	p := &person{answers: []string{"yes", "no", "yes"}}
 	receipt, err := checklist().Run(t.Context(), p.env(t))
 	if !errors.Is(err, task.ErrClosed) || receipt.Signed != 1 || len(p.asked) != 2 {
 		t.Errorf("receipt %+v, error %v, asked %d", receipt, err, len(p.asked))

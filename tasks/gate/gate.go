@@ -12,12 +12,32 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// ask puts a question to the person at the terminal. Where there is none, or
-// none any more, its error wraps task.ErrClosed: the gate may open later.
+// The words that mean no, and how often a slip is asked about again.
+const (
+	reject = "reject"
+	no     = "no"
+	slips  = 5
+)
+
+// ask puts a question to the person at the terminal until the answer is one of
+// its two words: a slip of the fingers decides nothing. Where nobody is, or
+// nobody any more, its error wraps task.ErrClosed: the gate may open later.
 func ask(ctx context.Context, env *task.Env, q task.Question) (task.Answer, error) {
 	if env.Ask == nil {
 		return task.Answer{}, fmt.Errorf("nobody can be asked here: %w", task.ErrClosed)
 	}
+	text := q.Text
+	for range slips {
+		answer, err := askOnce(ctx, env, q)
+		if err != nil || answer.Text == q.Want || answer.Text == q.No {
+			return answer, err
+		}
+		q.Text = fmt.Sprintf("%q is neither %q nor %q. %s", answer.Text, q.Want, q.No, text)
+	}
+	return task.Answer{}, fmt.Errorf("no answer in %d tries: %w", slips, task.ErrClosed)
+}
+
+func askOnce(ctx context.Context, env *task.Env, q task.Question) (task.Answer, error) {
 	answer, err := env.Ask(ctx, q)
 	switch {
 	case ctx.Err() != nil:

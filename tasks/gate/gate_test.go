@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,17 +76,32 @@ func TestAnApprovalIsTheTypedWord(t *testing.T) {
 	}
 }
 
-func TestAnyOtherWordIsARejection(t *testing.T) {
+func TestTheWordRejectIsARejection(t *testing.T) {
 	t.Parallel()
-	for _, word := range []string{"no", "", "yes", "Approve", "approve it"} {
-		p := &person{answers: []string{word}}
-		receipt, err := approval().Run(t.Context(), p.env(t))
-		if err == nil || err.Error() != "not approved" || errors.Is(err, task.ErrClosed) {
-			t.Errorf("%q: error %v", word, err)
+	p := &person{answers: []string{"reject"}}
+	receipt, err := approval().Run(t.Context(), p.env(t))
+	if err == nil || err.Error() != "not approved" || errors.Is(err, task.ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+	if receipt.By != "ops-7" || receipt.Approved {
+		t.Errorf("receipt %+v", receipt)
+	}
+}
+
+func TestASlipIsAskedAgainAndDecidesNothing(t *testing.T) {
+	t.Parallel()
+	for _, slip := range []string{"aprove", "", "yes", "Approve", "approve it"} {
+		p := &person{answers: []string{slip, "approve"}}
+		if receipt, err := approval().Run(t.Context(), p.env(t)); err != nil || !receipt.Approved {
+			t.Errorf("%q, then the word: %+v, %v", slip, receipt, err)
 		}
-		if receipt.By != "ops-7" || receipt.Approved {
-			t.Errorf("%q: receipt %+v", word, receipt)
+		if len(p.asked) != 2 || !strings.Contains(p.asked[1].Text, `neither "approve" nor "reject"`) {
+			t.Errorf("%q: asked %+v", slip, p.asked)
 		}
+	}
+	cat := &person{answers: slices.Repeat([]string{"asdf"}, 100)}
+	if _, err := approval().Run(t.Context(), cat.env(t)); !errors.Is(err, task.ErrClosed) || len(cat.asked) > 10 {
+		t.Errorf("after %d slips: %v", len(cat.asked), err)
 	}
 }
 
