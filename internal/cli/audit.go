@@ -203,6 +203,9 @@ func (a *app) printReport(r *evidence.Report, asJSON bool) error {
 	if asJSON {
 		return fail(ExitFailed, nil)
 	}
+	if first.Event == 0 {
+		return fail(ExitFailed, fmt.Errorf("the %s does not fit: %s", first.What, first.Detail))
+	}
 	return fail(ExitFailed, fmt.Errorf("the first event that does not fit is event %d: %s: %s", first.Event, first.What, first.Detail))
 }
 

@@ -135,7 +135,7 @@ func (b *Bundle) listed() error {
 		case !file.Mode().IsRegular():
 			return fmt.Errorf("entry %s is not a file", file.Name)
 		case entry.Role != roleAt(i, entry):
-			return fmt.Errorf("entry %s is not a %s", file.Name, entry.Role)
+			return fmt.Errorf("entry %s has the role %q, which cannot be there", file.Name, entry.Role)
 		}
 		seen[strings.ToLower(file.Name)] = true
 	}
@@ -200,7 +200,7 @@ func (b *Bundle) Look(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	report.Bundle = b.sum
-	report.Findings = append(report.Findings, b.Manifest.fits(report))
+	report.Findings = append(report.Findings, b.Manifest.fits(report, record))
 	report.Fits = report.Count(Differs) == 0
 	return report, nil
 }

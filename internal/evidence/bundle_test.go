@@ -150,7 +150,13 @@ func TestSealedAgainABundleHasToFit(t *testing.T) {
 			p.names = append(p.names, "artifacts/x/report")
 			p.manifest.Entries = p.manifest.Entries[:7:7]
 		}, "its manifest lists"},
-		"an entry exchanged": {func(p *parts) { p.content["artifacts/users/report.ndjson"] = "x" }, "and the manifest says"},
+		"an entry of the same size exchanged": {func(p *parts) {
+			p.content["artifacts/users/report.ndjson"] = strings.Replace(reportText, "7d1e", "7d1f", 1)
+		}, "its SHA-256 is"},
+		"an entry under another name": {func(p *parts) { p.names[6] = "artifacts/users/other" }, "is not the one"},
+		"an entry of another role":    {func(p *parts) { p.manifest.Entries[2].Role = "other" }, "cannot be there"},
+		"an artifact of nobody":       {func(p *parts) { p.manifest.Entries[6].Step = "nobody" }, "named by no receipt"},
+		"an entry exchanged":          {func(p *parts) { p.content["artifacts/users/report.ndjson"] = "x" }, "and the manifest says"},
 		"out of the directory": {func(p *parts) {
 			p.rename("artifacts/users/report.ndjson", "../../etc/passwd")
 		}, "lead out"},
@@ -159,7 +165,7 @@ func TestSealedAgainABundleHasToFit(t *testing.T) {
 		"a drive":            {func(p *parts) { p.rename("artifacts/users/report.ndjson", `c:/evil`) }, "lead out"},
 		"dots in the middle": {func(p *parts) { p.rename("artifacts/users/report.ndjson", "artifacts/../../x") }, "lead out"},
 		"the journal twice":  {func(p *parts) { p.rename("artifacts/users/report.ndjson", journalName) }, "twice"},
-		"a link":             {func(p *parts) { p.mode = fs.ModeSymlink | 0o777 }, "is not a file"},
+		"a link":             {func(p *parts) { p.mode = fs.ModeSymlink | 0o777 }, "json is not a file"},
 		"no plan":            {func(p *parts) { p.rename(planName, "plan/other.yaml") }, "does not begin with"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -227,6 +233,25 @@ func TestFileOutsideOfTheRunIsNotPacked(t *testing.T) {
 	}
 }
 
+// A backup that somebody keeps in the run's directory is not evidence either.
+func TestBackupInTheRunsDirectoryIsNotPacked(t *testing.T) {
+	t.Parallel()
+	l := newLeft(t)
+	l.write("runs/"+testRun+"/app.dump", backupText)
+	events := l.events()
+	events[3].Receipt = []byte(`{"file":"runs/` + testRun + `/app.dump","sha256":"` + hexSum([]byte(backupText)) + `"}`)
+	l.journal(events)
+	to := l.pack()
+	for name, content := range unzipped(t, to) {
+		if strings.Contains(content, backupText) {
+			t.Errorf("%s holds the backup's data", name)
+		}
+	}
+	if r := l.look(); l.of(r, "file", "backup", "app.dump").Result != Fits {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 func TestTooLargeAReportIsLeftOutAndSaidToBe(t *testing.T) {
 	t.Parallel()
 	l := newLeft(t)
@@ -281,11 +306,12 @@ func (p *parts) replace(name, old, now string) {
 
 func (p *parts) rename(name, now string) {
 	i := slices.Index(p.names, name)
-	p.content[now] = p.content[name]
 	p.names[i], p.manifest.Entries[i].Name = now, now
-	if now == journalName {
-		p.manifest.Entries[i].Bytes, p.manifest.Entries[i].SHA256 = p.manifest.Entries[0].Bytes, p.manifest.Entries[0].SHA256
+	if text, there := p.content[now]; there {
+		p.put(now, text)
+		return
 	}
+	p.content[now] = p.content[name]
 }
 
 // sealed writes a bundle of the parts, with a seal that holds.

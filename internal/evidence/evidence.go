@@ -34,7 +34,7 @@ const (
 type Finding struct {
 	What   string `json:"what"` // journal, end, plan, file or manifest
 	Result Result `json:"result"`
-	Event  int64  `json:"event,omitempty"` // the event that says what it should be
+	Event  int64  `json:"event,omitempty"` // the event that says what it should be, 0 if none does
 	Step   string `json:"step,omitempty"`  // whose receipt names the file
 	Path   string `json:"path,omitempty"`  // of the plan or the file
 	Detail string `json:"detail"`          // for people
@@ -53,11 +53,15 @@ type Report struct {
 	Findings []Finding      `json:"findings"`
 }
 
-// First returns the finding at the first event that does not fit, or nil.
+// First returns the finding at the first event that does not fit, or what else
+// differs, or nil.
 func (r *Report) First() *Finding {
 	var first *Finding
 	for i, f := range r.Findings {
-		if f.Result == Differs && (first == nil || f.Event < first.Event) {
+		if f.Result != Differs {
+			continue
+		}
+		if first == nil || first.Event == 0 || 0 < f.Event && f.Event < first.Event {
 			first = &r.Findings[i]
 		}
 	}

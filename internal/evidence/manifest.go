@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/medlogistics/phasegate/runner/journal"
 )
 
 // Format names the form of a bundle. A reader refuses any other.
@@ -110,19 +113,40 @@ func nameOfArtifact(c claim) string {
 	return "artifacts/" + c.step + "/" + c.field + path.Ext(path.Base(c.path))
 }
 
-// fits says what of the manifest is not so by its own bundle's journal.
-func (m Manifest) fits(r *Report) Finding {
+// fits holds the manifest against its own bundle's journal.
+func (m Manifest) fits(r *Report, from Record) Finding {
 	finding := Finding{What: "manifest", Result: Fits, Detail: fmt.Sprintf(
 		"%d entries with the SHA-256 of each, made by phasegate %s", len(m.Entries), m.Version)}
+	if why := cmp.Or(m.untrue(r), m.unnamed(from)); why != "" {
+		finding.Result, finding.Detail = Differs, why
+	}
+	return finding
+}
+
+// untrue says what the manifest tells otherwise than the journal.
+func (m Manifest) untrue(r *Report) string {
 	told := []any{m.Run, m.Plan, m.Digest, m.Events, m.Last}
 	for i, seen := range []any{r.Run, r.Plan, r.Digest, r.Events, r.Last} {
 		if told[i] != seen {
-			finding.Result, finding.Event = Differs, r.Events+1
-			finding.Detail = fmt.Sprintf("it says %v where the journal says %v", told[i], seen)
-			return finding
+			return fmt.Sprintf("it says %v where the journal says %v", told[i], seen)
 		}
 	}
-	return finding
+	return ""
+}
+
+// unnamed says which artifact is not one that a receipt names.
+func (m Manifest) unnamed(from Record) string {
+	named := map[string]bool{}
+	events, _ := journal.Verify(from.Run, from.Lines) // up to the first that does not fit
+	for _, c := range claims(events) {
+		named[c.step+"."+c.field] = true
+	}
+	for _, e := range m.Entries {
+		if e.Role == roleArtifact && !named[e.Step+"."+e.Field] {
+			return fmt.Sprintf("entry %s is named by no receipt", e.Name)
+		}
+	}
+	return ""
 }
 
 // sumsOf decodes the hash of an entry as the plan's digest takes it.

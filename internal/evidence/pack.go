@@ -49,7 +49,7 @@ func Pack(ctx context.Context, to string, r Record, p *plan.Plan, version string
 		return nil, err
 	}
 	if first := report.First(); first != nil {
-		return nil, fmt.Errorf("what was packed does not fit: event %d: %s: %s", first.Event, first.What, first.Detail)
+		return nil, fmt.Errorf("what was packed does not fit: %s: %s", first.What, first.Detail)
 	}
 	if err := os.Rename(file.Name(), to); err != nil {
 		return nil, err
