@@ -9,7 +9,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"phasegate": func() { os.Exit(Main(os.Args[1:], System())) },
+		"phasegate": func() { os.Exit(mortal(newApp(System())).main(os.Args[1:])) },
 	})
 }
 
@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SERVICE", "exec://"+env.WorkDir+"/service/control")
+			env.Setenv("TOY", "exec://"+env.WorkDir+"/service/control")
 			env.Setenv("OTHER", "exec://"+env.WorkDir+"/other/control")
 			return nil
 		},

@@ -10,9 +10,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"os/user"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 
 	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/cobra"
@@ -34,6 +36,9 @@ type Surroundings struct {
 
 // System returns the process's own surroundings.
 func System() Surroundings {
+	// A reader that went away, such as head or a log shipper, must not end a run
+	// in the middle of its window: the write fails, and the run goes on.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	s := Surroundings{Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper()}
 	if account, err := user.Current(); err == nil {
 		s.Account = account.Username

@@ -51,6 +51,7 @@ start before the ones that they build on.
 	set.BoolVar(&flags.json, "json", false, "write the journal's events to standard output, one a line")
 	command.MarkFlagsMutuallyExclusive("phase", "from")
 	command.MarkFlagsMutuallyExclusive("phase", "to")
+	command.MarkFlagsMutuallyExclusive("dry-run", "json")
 	for _, flag := range []string{"phase", "from", "to"} {
 		_ = command.RegisterFlagCompletionFunc(flag, a.completePhases)
 	}
@@ -93,9 +94,14 @@ func (a *app) carryOut(
 	if a.person != nil {
 		o.Ask = view.ask
 	}
+	unlock, err := alone(ctx, p, o)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	state, err := do(ctx, p, o)
 	if err != nil {
-		return told(err)
+		return told(state, err)
 	}
 	view.close()
 	view.summary(state)
@@ -105,12 +111,16 @@ func (a *app) carryOut(
 	return nil
 }
 
-// told gives an engine's error its exit code.
-func told(err error) error {
-	if _, ok := errors.AsType[*runner.RefusedError](err); ok {
+// told gives an engine's error its exit code: without a state nothing was begun.
+func told(state *journal.State, err error) error {
+	_, damaged := errors.AsType[*journal.DamagedError](err)
+	if !damaged && task.HintOf(err) == "" {
+		err = task.Hint(err, "nothing is done that is not in the journal: make it writable, then call again")
+	}
+	if state == nil {
 		return fail(ExitUsage, err)
 	}
-	return fail(ExitFailed, task.Hint(err, "nothing is done that is not in the journal: make it writable, then call again"))
+	return fail(ExitFailed, err)
 }
 
 // untilSignal returns a context that the first signal ends. A second one ends
@@ -149,7 +159,7 @@ func (a *app) dryRun(ctx context.Context, p *plan.Plan, o runner.Options) error 
 		}
 	})
 	if err != nil {
-		return told(err)
+		return told(nil, err)
 	}
 	fmt.Fprintf(a.Out, "dry run: %d would not succeed from here, %d cannot be known before the run; nothing was changed\n",
 		failures, unknown)

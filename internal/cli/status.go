@@ -100,8 +100,14 @@ func (a *app) listRuns(states []*journal.State) error {
 	}
 	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RUN\tPLAN\tSTATUS\tPHASE\tHOLDER\tNEXT")
+	newest := map[string]bool{} // plans whose newest run was listed
 	for _, s := range states {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Run, s.Plan, s.Status, current(s), holder(s), next(s))
+		command := next(s)
+		if command != "" && newest[s.Plan] {
+			command += " --run " + s.Run
+		}
+		newest[s.Plan] = true
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Run, s.Plan, s.Status, current(s), holder(s), command)
 	}
 	return table.Flush()
 }
@@ -112,7 +118,7 @@ func (a *app) show(s *journal.State) error {
 		fmt.Fprintf(a.Out, "reason   %s\n", s.Reason)
 	}
 	if command := next(s); command != "" {
-		fmt.Fprintf(a.Out, "next     %s\n", command)
+		fmt.Fprintf(a.Out, "next     %s --run %s\n", command, s.Run)
 	}
 	fmt.Fprintln(a.Out)
 	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)

@@ -20,7 +20,9 @@ func (v *view) summary(s *journal.State) {
 		v.say("%s  run %s halted, nothing was taken back", v.paint(red, "failed"), s.Run)
 		v.because(s)
 		v.say("to go on:        phasegate run %s", s.File)
-		v.say("to take it back: phasegate rollback %s", s.File)
+		if s.Changed() {
+			v.say("to take it back: phasegate rollback %s", s.File)
+		}
 		return
 	case journal.Waiting:
 		v.say("%s  run %s, nothing is lost", v.paint(yellow, "waiting"), s.Run)
