@@ -128,32 +128,27 @@ func (t *ImportUsers) Validate() error {
 // token. What earlier steps may still make is only noted: the column of the
 // Auth0 id, the connection, the roles.
 func (t *ImportUsers) Check(ctx context.Context, env *task.Env) error {
-	return checkBoth(ctx, env, t.DSN, t.access(), t.Connection, t.Users, t.Roles)
+	return checkBoth(ctx, env, t.DSN, t.access(), t.Users, t.Roles, t.Connection)
 }
 
 // checkBoth is the Check of the tasks that have the table on one side and the
-// tenant on the other.
-func checkBoth(ctx context.Context, env *task.Env, dsn redact.Secret, a access, connection string, users Users, roles map[string]string) error {
-	var errs []error
+// tenant on the other. Without roles, the table's roles need not be mapped.
+func checkBoth(ctx context.Context, env *task.Env, dsn redact.Secret, a access, users Users, roles map[string]string, connection string) error {
 	conn, err := pg.Connect(ctx, dsn)
 	if err == nil {
 		err = users.check(ctx, conn, roles, early)
 		conn.Close(ctx)
 	}
-	if err != nil {
-		errs = append(errs, err)
+	api, _, tenantErr := open(a, 1)
+	if tenantErr == nil {
+		_, tenantErr = api.Scopes(ctx)
 	}
-	api, _, err := open(a, 1)
-	if err == nil {
-		_, err = api.Scopes(ctx)
+	if tenantErr == nil {
+		if _, _, notYet := standing(ctx, api, connection, roles); notYet != nil {
+			env.Log.Warn("the tenant is not ready for this step yet", "error", notYet)
+		}
 	}
-	if err != nil {
-		return together(append(errs, err)...)
-	}
-	if _, _, err := standing(ctx, api, connection, roles); err != nil {
-		env.Log.Warn("the tenant is not ready for this step yet", "error", err)
-	}
-	return together(errs...)
+	return together(err, tenantErr)
 }
 
 // standing returns the connection, and the tenant's role ids by the table's

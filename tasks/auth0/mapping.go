@@ -194,8 +194,8 @@ func (u Users) checkKeys(columns map[string]found) []error {
 	return errs
 }
 
-// checkRoles finds the table's roles that the map leaves out, and with it every
-// mistake in the where clause.
+// checkRoles finds the table's roles that the map leaves out, if there is a map,
+// and with it every mistake in the where clause.
 func (u Users) checkRoles(ctx context.Context, conn *pgx.Conn, roles map[string]string) error {
 	rows, err := conn.Query(ctx, fmt.Sprintf(`select distinct coalesce(%s::text, '') from %s where %s order by 1`,
 		quote(u.Role), u.sanitized(), u.condition()))
@@ -208,7 +208,7 @@ func (u Users) checkRoles(ctx context.Context, conn *pgx.Conn, roles map[string]
 	}
 	var missing []string
 	for _, role := range local {
-		if _, ok := roles[role]; !ok {
+		if _, ok := roles[role]; !ok && roles != nil {
 			missing = append(missing, fmt.Sprintf("%q", role))
 		}
 	}

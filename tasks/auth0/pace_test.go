@@ -78,16 +78,25 @@ func (l *limited) RoundTrip(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Header: header, Request: req, Body: io.NopCloser(bytes.NewReader([]byte(body)))}
 	}
 	if req.URL.Path == "/oauth/token" {
-		l.tokenAsk++
+		l.tokenAsk++ // only one asks at a time
 		return answer(200, http.Header{}, `{"access_token":"t","expires_in":86400,"scope":"create:users"}`), nil
 	}
 	ok, header := l.take()
+	l.count(ok)
 	if !ok {
-		l.refused++
 		return answer(429, header, `{"statusCode":429,"message":"Global limit has been reached","errorCode":"too_many_requests"}`), nil
 	}
-	l.passed++
 	return answer(200, header, `{}`), nil
+}
+
+func (l *limited) count(passed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if passed {
+		l.passed++
+	} else {
+		l.refused++
+	}
 }
 
 // send sends n requests with some workers and returns how long that took.

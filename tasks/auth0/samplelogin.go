@@ -51,7 +51,7 @@ type SampleLogin struct {
 	// Where the users are.
 	Users Users `with:"users,required"`
 
-	// The tenant's role for each value of the role column.
+	// The tenant's role for each value of the role column that is to be tried.
 	Roles map[string]string `with:"roles,required"`
 
 	// The API's identifier in the tenant, which its tokens are for.
@@ -99,7 +99,7 @@ func (t *SampleLogin) Validate() error {
 
 // Check compares the mapping with the live table and asks the tenant for a token.
 func (t *SampleLogin) Check(ctx context.Context, env *task.Env) error {
-	return checkBoth(ctx, env, t.DSN, t.access(), t.Connection, t.Users, t.Roles)
+	return checkBoth(ctx, env, t.DSN, t.access(), t.Users, nil, t.Connection)
 }
 
 // Run logs in.
@@ -153,7 +153,7 @@ func (t *SampleLogin) candidates(ctx context.Context, api tenant, receipt *Logge
 		return nil, 0, err
 	}
 	defer table.close()
-	if err := t.Users.check(ctx, table.conn, t.Roles, reading); err != nil {
+	if err := t.Users.check(ctx, table.conn, nil, reading); err != nil {
 		return nil, 0, err
 	}
 	for _, local := range slices.Sorted(maps.Keys(t.Roles)) {

@@ -222,6 +222,9 @@ func runChild(config string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if status, err := os.ReadFile("/proc/self/status"); err == nil {
+		_ = os.WriteFile(filepath.Join(c.Dir, peakFile), status, 0o600)
+	}
 	return 0
 }
 

@@ -102,7 +102,7 @@ func (t *VerifyUsers) Validate() error {
 
 // Check compares the mapping with the live table and asks the tenant for a token.
 func (t *VerifyUsers) Check(ctx context.Context, env *task.Env) error {
-	return checkBoth(ctx, env, t.DSN, t.access(), t.Connection, t.Users, t.Roles)
+	return checkBoth(ctx, env, t.DSN, t.access(), t.Users, t.Roles, t.Connection)
 }
 
 // Run compares. The receipt is whole also where it returns an error for
