@@ -153,6 +153,7 @@ func TestSealedAgainABundleHasToFit(t *testing.T) {
 		"an entry of the same size exchanged": {func(p *parts) {
 			p.content["artifacts/users/report.ndjson"] = strings.Replace(reportText, "7d1e", "7d1f", 1)
 		}, "its SHA-256 is"},
+		"a size that is not so":       {func(p *parts) { p.manifest.Entries[6].Bytes++ }, "and the manifest says"},
 		"an entry under another name": {func(p *parts) { p.names[6] = "artifacts/users/other" }, "is not the one"},
 		"an entry of another role":    {func(p *parts) { p.manifest.Entries[2].Role = "other" }, "cannot be there"},
 		"an artifact of nobody":       {func(p *parts) { p.manifest.Entries[6].Step = "nobody" }, "named by no receipt"},

@@ -24,7 +24,7 @@ func (r Record) journal() ([]journal.Event, []Finding) {
 	}
 	if damage, ok := errors.AsType[*journal.DamagedError](err); ok {
 		finding.Event, finding.Detail = int64(damage.Line), damage.Err.Error()
-		events = events[:min(len(events), damage.Line-1)]
+		events = events[:min(len(events), max(damage.Line-1, 0))]
 	}
 	return events, []Finding{finding}
 }

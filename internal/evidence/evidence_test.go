@@ -98,6 +98,11 @@ func TestWhatAStoreKnowsOfTheEndCounts(t *testing.T) {
 	if err != nil || report.First() == nil || report.First().Event != 11 {
 		t.Errorf("%+v, %v", report, err)
 	}
+	r.End.Damage = &journal.DamagedError{Run: testRun, Line: 0, Err: errors.New("it had none")}
+	report, err = Look(t.Context(), r)
+	if err != nil || report.Fits || report.Events != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
 }
 
 func TestCutOffEndIsToldWhereNoSessionEnds(t *testing.T) {
