@@ -45,16 +45,28 @@ func (a *app) unpack(path string) (string, error) {
 	if _, err := fs.Stat(plans.FS, path+".yaml"); err != nil {
 		return path, nil
 	}
-	to := filepath.Join(a.dir(), "shipped")
+	to := a.aside
+	if to == "" {
+		to = filepath.Join(a.dir(), "shipped")
+	}
 	for folder, files := range map[string]fs.FS{"plans": plans.FS, "schema": schema.FS} {
-		if err := copyNew(filepath.Join(to, folder), files); err != nil {
+		if err := copyAll(filepath.Join(to, folder), files); err != nil {
 			return "", fail(ExitFailed, fmt.Errorf("unpack plan %s: %w", path, err))
 		}
 	}
 	return filepath.Join(to, "plans", path+".yaml"), nil
 }
 
-func copyNew(dir string, files fs.FS) error {
+// unpackAside has shipped plans unpacked into a directory that remove removes:
+// a command that leaves no run behind leaves nothing else behind either.
+func (a *app) unpackAside() (remove func(), err error) {
+	if a.aside, err = os.MkdirTemp("", "phasegate-shipped-"); err != nil {
+		return nil, fail(ExitFailed, fmt.Errorf("unpack a shipped plan: %w", err))
+	}
+	return func() { _ = os.RemoveAll(a.aside) }, nil
+}
+
+func copyAll(dir string, files fs.FS) error {
 	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

@@ -74,6 +74,7 @@ type app struct {
 
 	open   func(ctx context.Context, place string) (journal.Store, error)
 	opened journal.Store // nil until it is needed
+	aside  string        // where shipped plans are unpacked; "" is beside the journals
 }
 
 // Main runs the command that args name and returns the exit code.

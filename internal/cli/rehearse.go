@@ -32,16 +32,22 @@ the plan on them twice: through to its end, and then with an account taken out
 of the tenant behind the plan's back, which the plan has to notice, followed by
 a rollback. At the end every table must equal the one before, row for row.
 Approvals are given by the rehearsal itself. Nothing is left running or lying
-about, and nothing outside the sandbox is touched.
+about. A plan that names a service, a database or a tenant other than through
+the variables that rehearse sets is refused.
 
-Exit codes: 0 all of it held; 1 something did not; 2 wrong call; 3 the plan has
-errors; 130 interrupted.`,
+Exit codes: 0 all of it held; 1 something did not; 2 wrong call, or a plan that
+reaches outside the sandbox; 3 the plan has errors; 130 interrupted.`,
 		Example: "  phasegate rehearse plans/auth0-migration.yaml --users 500",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if users < 1 {
 				return fail(ExitUsage, task.Hint(fmt.Errorf("--users is %d", users), "seed at least one user"))
 			}
+			remove, err := a.unpackAside()
+			if err != nil {
+				return err
+			}
+			defer remove()
 			p, err := a.load(args[0])
 			if err != nil {
 				return err
@@ -67,6 +73,10 @@ func (a *app) rehearsePlan(ctx context.Context, p *plan.Plan, users int) error {
 			if ctx.Err() != nil {
 				return fail(ExitInterrupted, errors.New("rehearsal interrupted; the sandbox is gone"))
 			}
+			if _, coded := errors.AsType[*exitError](err); coded {
+				return err
+			}
+			a.printPasses(passes)
 			return fail(ExitFailed, fmt.Errorf("rehearsal: %w", err))
 		}
 	}
@@ -141,6 +151,9 @@ func (r *rehearsal) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := inside(r.plan, options.Environ, r.box.Env()); err != nil {
+		return err
+	}
 	view := around.newView(r.plan)
 	defer view.close()
 	options.Observe, options.Progress, options.Ask = both(r.observe, view.observe), view.progress, r.answer
@@ -155,14 +168,27 @@ func (r *rehearsal) run(ctx context.Context) error {
 	if !r.pass.disturb {
 		return expect(state, journal.Done)
 	}
-	if err := expect(state, journal.Failed); err != nil {
-		return fmt.Errorf("the plan did not notice that an account is missing: %w", err)
+	if err := r.judge(state); err != nil {
+		return err
 	}
-	r.pass.noticed = state.Reason
 	if r.pass.state, err = runner.Rollback(ctx, r.plan, options); err != nil {
 		return err
 	}
 	return expect(r.pass.state, journal.RolledBack)
+}
+
+// judge looks at how the disturbed run ended. A plan that makes no accounts has
+// nothing to notice, and is taken back from its end.
+func (r *rehearsal) judge(state *journal.State) error {
+	if !r.disturbed {
+		r.pass.noticed = "no account was made, so none could disappear"
+		return expect(state, journal.Done)
+	}
+	r.pass.noticed = state.Reason
+	if err := expect(state, journal.Failed); err != nil {
+		return fmt.Errorf("the plan did not notice that an account is missing: %w", err)
+	}
+	return nil
 }
 
 func expect(state *journal.State, want journal.Status) error {

@@ -11,6 +11,9 @@ import (
 // printPasses prints what a rehearsal showed.
 func (a *app) printPasses(passes []*pass) {
 	for _, pass := range passes {
+		if pass.state == nil {
+			continue // it was not come to
+		}
 		fmt.Fprintf(a.Out, "\n%s\n", pass.title)
 		table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "  PHASE\tRESULT\tDURATION\tDOWNTIME SEEN\tUSERS CREATED\tTAKEN BACK")
@@ -19,7 +22,7 @@ func (a *app) printPasses(passes []*pass) {
 		}
 		_ = table.Flush()
 		if pass.restored != nil {
-			fmt.Fprintf(a.Out, "  The plan noticed it: %s.\n", pass.noticed)
+			fmt.Fprintf(a.Out, "  What the plan noticed: %s.\n", pass.noticed)
 			printRestored(a.Out, pass)
 		}
 	}

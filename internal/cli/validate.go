@@ -22,6 +22,11 @@ Exit codes: 0 no errors; 2 a file cannot be read; 3 a plan has errors.`,
 		Example: "  phasegate validate plans/*.yaml",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, paths []string) error {
+			remove, err := a.unpackAside()
+			if err != nil {
+				return err
+			}
+			defer remove()
 			invalid := 0
 			for _, path := range paths {
 				ok, err := a.validateOne(path)

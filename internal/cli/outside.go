@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// addresses are the keys under which tasks are told what they work on.
+var addresses = []string{"service", "dsn", "database", "domain", "url"}
+
+// inside refuses a plan that would work on something else than the sandbox: a
+// rehearsal answers every gate itself, and must not stop a real service.
+func inside(p *plan.Plan, environ plan.Environ, sandbox map[string]string) error {
+	values := plan.Values{Env: environ, Run: "rehearsal", Digest: p.Digest, Receipts: emptyReceipts(p)}
+	for _, phase := range p.Phases {
+		for _, list := range [][]plan.Step{phase.Gates, phase.Steps, phase.Rollback} {
+			for _, step := range list {
+				if err := stepInside(step, values, sandbox); err != nil {
+					return fail(ExitUsage, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func stepInside(step plan.Step, values plan.Values, sandbox map[string]string) error {
+	instance, err := step.Instance(values)
+	if err != nil {
+		return fmt.Errorf("step %s cannot be rehearsed: %w", step.ID, err)
+	}
+	config := reflect.ValueOf(instance.Config()).Elem()
+	for _, key := range addresses {
+		for _, field := range task.Fields(config.Type()) {
+			if field.Key != key || config.Field(field.Index).IsZero() {
+				continue
+			}
+			if !fromSandbox(text(config.Field(field.Index).Interface()), sandbox) {
+				return task.Hint(fmt.Errorf("step %s: %s is not the sandbox's, so it is not rehearsed", step.ID, key),
+					"take it from a variable that rehearse sets: DATABASE_URL, API_URL, API_SERVICE or AUTH0_DOMAIN")
+			}
+		}
+	}
+	return nil
+}
+
+// fromSandbox tells whether an address is one of the sandbox's, or below it.
+func fromSandbox(address string, sandbox map[string]string) bool {
+	for _, name := range []string{"DATABASE_URL", "API_URL", "API_SERVICE", "AUTH0_DOMAIN"} {
+		if own := sandbox[name]; own != "" && strings.HasPrefix(address, own) {
+			return true
+		}
+	}
+	return false
+}
+
+func text(value any) string {
+	if secret, ok := value.(redact.Secret); ok {
+		return secret.Reveal()
+	}
+	return fmt.Sprint(value)
+}
+
+// emptyReceipts stand in for what the steps will return: an address never comes
+// from a receipt.
+func emptyReceipts(p *plan.Plan) map[string]json.RawMessage {
+	receipts := map[string]json.RawMessage{}
+	for _, phase := range p.Phases {
+		for _, list := range [][]plan.Step{phase.Gates, phase.Steps, phase.Rollback} {
+			for _, step := range list {
+				if raw, err := json.Marshal(reflect.Zero(step.Task.Receipt).Interface()); err == nil {
+					receipts[step.ID] = raw
+				}
+			}
+		}
+	}
+	return receipts
+}
