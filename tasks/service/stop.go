@@ -89,8 +89,11 @@ func (s *Stop) late(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return task.Hint(fmt.Errorf("not down within %s: %w", s.Timeout, err),
-		"find out what keeps it, then go on with the run; connections that may stay are named by ignore")
+	hint := task.HintOf(err)
+	if hint == "" {
+		hint = "find out what keeps it, then go on with the run; connections that may stay are named by ignore"
+	}
+	return task.Hint(fmt.Errorf("not down within %s: %w", s.Timeout, err), hint)
 }
 
 func (s *Stop) waitDown(ctx context.Context) error {
