@@ -36,7 +36,7 @@ func TestByHandFailure03CrashLeavesNoOrphan(t *testing.T) {
 func TestByHandFailure04TooManyRequestsIsNoFailedUser(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, users(60), emulator.Limits{Global: emulator.Limit{Burst: 10, Rate: 20, Per: time.Second}})
-	s.tenant.Fault(emulator.Fault{Endpoint: creating, After: 30, Count: 5, Do: emulator.TooManyRequests})
+	s.tenant.Fault(emulator.Fault{Endpoint: creating, After: 30, Count: 2, Do: emulator.TooManyRequests})
 	r := s.move(tasktest.Env(t))
 	if r.Created != 60 || r.Failed != 0 || r.Throttled == 0 {
 		t.Errorf("the receipt says %+v", r)
@@ -145,7 +145,7 @@ func TestSecretsAreWrittenNowhere(t *testing.T) {
 	for range 2 {
 		_, err = s.sampler(t).Run(t.Context(), env.Env)
 		run(err)
-		s.tenant.Fault(emulator.Fault{Endpoint: "GET /.well-known/jwks.json", Do: emulator.Status(500)})
+		s.tenant.Fault(emulator.Fault{Endpoint: "GET /.well-known/jwks.json", Do: emulator.Status(403)})
 	}
 	wrong := s.importer()
 	wrong.ClientID = "nobody"

