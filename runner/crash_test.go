@@ -108,6 +108,29 @@ func TestRollbackThatDiedAsItBeganIsStillOne(t *testing.T) {
 	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2", "r3-d", "r1")
 }
 
+// What a step saves before it is done holds its receipt's fields as they come
+// true. A hook is called once the field is there that it refers to.
+func TestHookOfAStepThatDidNotComeToItIsPassedOver(t *testing.T) {
+	for _, test := range []struct {
+		saved any
+		calls []string
+	}{
+		{struct{ Planned string }{"soon"}, []string{"r2", "r1"}},
+		{toyReceipt{"half"}, []string{"r2", "r3-half", "r1"}},
+	} {
+		b := newBench(t, halting())
+		b.world.when("d", func(_ context.Context, env *task.Env) error {
+			if err := env.Save(test.saved); err != nil {
+				t.Error(err)
+			}
+			panic("killed")
+		})
+		b.run(t.Context())
+		b.world.called()
+		b.expect(b.rollback(t.Context()), journal.RolledBack, test.calls...)
+	}
+}
+
 // sweep calls from for every prefix of a run's journal, each in a bench of its
 // own, with the names that are done in the prefix.
 func sweep(t *testing.T, whole *bench, state *journal.State, from func(t *testing.T, b *bench, done []string)) {

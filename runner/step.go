@@ -120,7 +120,7 @@ func (s *session) work(
 	}()
 	instance, err := step.Instance(s.values())
 	if err != nil {
-		return withoutInstance(err, event.Kind)
+		return s.withoutInstance(err, event.Kind)
 	}
 	env := s.env(ctx, phase, step, event, saved)
 	if err := instance.Check(limited, env); err != nil {
@@ -130,14 +130,18 @@ func (s *session) work(
 	return judge(ctx, limited, receipt, err)
 }
 
-// withoutInstance passes over a rollback hook whose step never left a receipt:
-// there is nothing for it to take back.
-func withoutInstance(err error, kind journal.Kind) outcome {
-	var missing *plan.MissingReceiptError
-	if kind == journal.KindRollback && errors.As(err, &missing) {
-		return outcome{status: journal.Skipped, err: fmt.Errorf("step %s left nothing to take back", missing.Step)}
+// withoutInstance passes over a rollback hook whose step left no receipt, or did
+// not get to its end and had not come to what the hook refers to: there is
+// nothing for it to take back.
+func (s *session) withoutInstance(err error, kind journal.Kind) outcome {
+	missing, ok := errors.AsType[*plan.MissingReceiptError](err)
+	if kind != journal.KindRollback || !ok {
+		return outcome{status: journal.Failed, err: err}
 	}
-	return outcome{status: journal.Failed, err: err}
+	if at := s.at(missing.Step); missing.Field != "" && at != nil && at.Finished() {
+		return outcome{status: journal.Failed, err: err}
+	}
+	return outcome{status: journal.Skipped, err: fmt.Errorf("step %s left nothing to take back", missing.Step)}
 }
 
 func judge(ctx, limited context.Context, receipt json.RawMessage, err error) outcome {
