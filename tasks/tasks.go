@@ -40,8 +40,8 @@ func All() task.Set {
 		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
 
 		task.Look("auth0/ready", &auth0.Ready{}),
-		task.Of("auth0/import-users", &auth0.ImportUsers{Share: 1, Workers: 4, Batch: 500, Patience: 5 * time.Minute}),
-		task.Look("auth0/verify-users", &auth0.VerifyUsers{Share: 1}),
+		task.Of("auth0/import-users", &auth0.ImportUsers{Share: 0.8, Workers: 8, Batch: 250, Patience: 2 * time.Minute}),
+		task.Look("auth0/verify-users", &auth0.VerifyUsers{Share: 0.8}),
 		task.Of("auth0/sample-login", &auth0.SampleLogin{}),
 
 		task.Gate("gate/approval", &gate.Approval{Word: "approve"}),

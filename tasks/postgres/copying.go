@@ -25,14 +25,15 @@ type copying struct {
 // begin settles the copy's names and saves them before there is a database of
 // that name: only what an earlier call has saved may be dropped as its leftover.
 func (c *copying) begin(ctx context.Context, receipt *StageReceipt, now time.Time) (err error) {
-	if receipt.Database != "" {
-		c.building = receipt.Database + building
+	if c.building = receipt.Building; c.building != "" {
 		return c.drop(ctx)
 	}
-	if receipt.Database, err = c.stage.freeName(ctx, c.conn, c.live.name, now); err != nil {
+	name, err := c.stage.freeName(ctx, c.conn, c.live.name, now)
+	if err != nil {
 		return err
 	}
-	c.building = receipt.Database + building
+	c.building = name + building
+	receipt.Building = c.building
 	return c.env.Save(receipt)
 }
 
@@ -96,7 +97,7 @@ func (c *copying) finish(ctx context.Context, receipt StageReceipt) error {
 	if err := c.env.Save(receipt); err != nil {
 		return err
 	}
-	rename := fmt.Sprintf("alter database %s rename to %s", quote(c.building), quote(receipt.Database))
+	rename := fmt.Sprintf("alter database %s rename to %s", quote(c.building), quote(receipt.complete().Database))
 	if _, err := c.conn.Exec(ctx, rename); err != nil {
 		return fmt.Errorf("name the copy: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,8 @@ type Stage struct {
 
 // A StageReceipt names the copy.
 type StageReceipt struct {
-	Database string `json:"database"` // name of the copy
+	Database string `json:"database"` // name of the copy, "" until it is complete
+	Building string `json:"building"` // name of the copy until it is complete, "" then
 	Live     string `json:"live"`     // name of the database that it is a copy of
 	Method   string `json:"method"`   // template or restore
 	Why      string `json:"why"`      // why that method
@@ -149,7 +151,7 @@ func (s *Stage) Run(ctx context.Context, env *task.Env) (StageReceipt, error) {
 	if err != nil {
 		return StageReceipt{}, err
 	}
-	receipt := StageReceipt{Database: saved.Database, Live: live.name}
+	receipt := StageReceipt{Building: saved.Building, Live: live.name}
 	c := &copying{stage: s, env: env, conn: conn, live: live}
 	if err := c.begin(ctx, &receipt, started); err != nil {
 		return StageReceipt{}, err
@@ -158,21 +160,35 @@ func (s *Stage) Run(ctx context.Context, env *task.Env) (StageReceipt, error) {
 		return StageReceipt{}, fmt.Errorf("stage a copy of database %s: %w", live.name, err)
 	}
 	receipt.TookMS = time.Since(started).Milliseconds()
-	return receipt, c.finish(ctx, receipt)
+	if err := c.finish(ctx, receipt); err != nil {
+		return StageReceipt{}, err
+	}
+	return receipt.complete(), nil
+}
+
+// complete is the receipt of a copy that has its own name.
+func (r StageReceipt) complete() StageReceipt {
+	r.Database, r.Building = strings.TrimSuffix(r.Building, building), ""
+	return r
 }
 
 // earlier returns what an earlier call saved, and whether it made the copy: the
 // copy has its name only when it is complete.
 func (s *Stage) earlier(ctx context.Context, conn *pgx.Conn, env *task.Env) (StageReceipt, bool, error) {
 	saved, ok, err := task.Saved[StageReceipt](env)
-	if err != nil || !ok || saved.Database == "" {
+	if err != nil || !ok || saved.Database+saved.Building == "" {
 		return StageReceipt{}, false, err
 	}
-	staged, err := lookUp(ctx, conn, saved.Database)
+	made := saved
+	if saved.Building != "" {
+		made = saved.complete()
+	}
+	staged, err := lookUp(ctx, conn, made.Database)
 	if err != nil || !staged.found {
+		saved.Building = made.Database + building
 		return saved, false, err
 	}
-	return saved, true, task.Skip("staged as " + saved.Database + " by an earlier call")
+	return made, true, task.Skip("staged as " + made.Database + " by an earlier call")
 }
 
 // building is the name of a copy that is not complete yet.
