@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/medlogistics/phasegate/runner/journal"
@@ -108,17 +109,18 @@ func TestRollbackThatDiedAsItBeganIsStillOne(t *testing.T) {
 	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2", "r3-d", "r1")
 }
 
-// What a step saves before it is done holds its receipt's fields as they come
-// true. A hook is called once the field is there that it refers to.
+// A step that died may have saved something other than its receipt, or a receipt
+// that is not filled in yet. A hook is called if it can be made of that.
 func TestHookOfAStepThatDidNotComeToItIsPassedOver(t *testing.T) {
 	for _, test := range []struct {
 		saved any
 		calls []string
 	}{
 		{struct{ Planned string }{"soon"}, []string{"r2", "r1"}},
-		{toyReceipt{"half"}, []string{"r2", "r3-half", "r1"}},
+		{toyReceipt{""}, []string{"r2", "r1"}},
+		{toyReceipt{"half"}, []string{"r2", "half", "r1"}},
 	} {
-		b := newBench(t, halting())
+		b := newBench(t, strings.ReplaceAll(halting(), "r3-$", "$"))
 		b.world.when("d", func(_ context.Context, env *task.Env) error {
 			if err := env.Save(test.saved); err != nil {
 				t.Error(err)
@@ -129,6 +131,16 @@ func TestHookOfAStepThatDidNotComeToItIsPassedOver(t *testing.T) {
 		b.world.called()
 		b.expect(b.rollback(t.Context()), journal.RolledBack, test.calls...)
 	}
+}
+
+// Where the step got to its end, there is something to take back: a hook that
+// cannot be made of its receipt is a failure.
+func TestHookThatCannotBeMadeOfAWholeReceiptFails(t *testing.T) {
+	b := newBench(t, strings.ReplaceAll(halting(), "r3-$", "$"))
+	b.run(t.Context())
+	b.world.called()
+	b.world.refused = "d"
+	b.expect(b.rollback(t.Context()), journal.RollbackIncomplete, "r2", "r1")
 }
 
 // sweep calls from for every prefix of a run's journal, each in a bench of its

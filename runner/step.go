@@ -120,7 +120,7 @@ func (s *session) work(
 	}()
 	instance, err := step.Instance(s.values())
 	if err != nil {
-		return s.withoutInstance(err, event.Kind)
+		return s.withoutInstance(err, step, event.Kind)
 	}
 	env := s.env(ctx, phase, step, event, saved)
 	if err := instance.Check(limited, env); err != nil {
@@ -130,18 +130,21 @@ func (s *session) work(
 	return judge(ctx, limited, receipt, err)
 }
 
-// withoutInstance passes over a rollback hook whose step left no receipt, or did
-// not get to its end and had not come to what the hook refers to: there is
-// nothing for it to take back.
-func (s *session) withoutInstance(err error, kind journal.Kind) outcome {
+// withoutInstance passes over a rollback hook that cannot be made because its
+// step left no receipt, or did not get to its end and had not come to what the
+// hook needs: there is nothing to take back.
+func (s *session) withoutInstance(err error, step *plan.Step, kind journal.Kind) outcome {
+	if kind != journal.KindRollback {
+		return outcome{status: journal.Failed, err: err}
+	}
 	missing, ok := errors.AsType[*plan.MissingReceiptError](err)
-	if kind != journal.KindRollback || !ok {
-		return outcome{status: journal.Failed, err: err}
+	for _, id := range step.Needs() {
+		at := s.at(id)
+		if ok && missing.Step == id || at == nil || !at.Finished() {
+			return outcome{status: journal.Skipped, err: fmt.Errorf("step %s left nothing to take back", id)}
+		}
 	}
-	if at := s.at(missing.Step); missing.Field != "" && at != nil && at.Finished() {
-		return outcome{status: journal.Failed, err: err}
-	}
-	return outcome{status: journal.Skipped, err: fmt.Errorf("step %s left nothing to take back", missing.Step)}
+	return outcome{status: journal.Failed, err: err}
 }
 
 func judge(ctx, limited context.Context, receipt json.RawMessage, err error) outcome {

@@ -23,6 +23,8 @@ type world struct {
 	mu    sync.Mutex
 	calls []string
 	on    map[string]func(ctx context.Context, env *task.Env) error
+
+	refused string // the name that no toy can have
 }
 
 func (w *world) call(ctx context.Context, name string, env *task.Env) error {
@@ -66,6 +68,13 @@ type toy struct {
 
 type toyReceipt struct {
 	Name string `json:"name"`
+}
+
+func (t *toy) Validate() error {
+	if t.Name == t.world.refused {
+		return fmt.Errorf("%q is no name", t.Name)
+	}
+	return nil
 }
 
 func (*toy) Check(context.Context, *task.Env) error { return nil }

@@ -19,22 +19,15 @@ type Values struct {
 	Receipts map[string]json.RawMessage // by step id
 }
 
-// A MissingReceiptError says that a reference names a step that left no receipt,
-// or one without the field: a step that did not get to its end may have saved
-// something else.
+// A MissingReceiptError says that a reference names a step that left no receipt.
 type MissingReceiptError struct {
-	File  string
-	Pos   Position // of the reference
-	Step  string
-	Field string // "" if there is no receipt at all
+	File string
+	Pos  Position // of the reference
+	Step string
 }
 
 func (e *MissingReceiptError) Error() string {
-	what := fmt.Sprintf("step %q left no receipt", e.Step)
-	if e.Field != "" {
-		what = fmt.Sprintf("steps.%s.%s is not in the receipt", e.Step, e.Field)
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Pos.Line, e.Pos.Column, what)
+	return fmt.Sprintf("%s:%d:%d: step %q left no receipt", e.File, e.Pos.Line, e.Pos.Column, e.Step)
 }
 
 // live resolves references when a step's turn has come.
@@ -64,14 +57,11 @@ func (l *live) resolve(d *decoder, ref *reference, how use) (resolved, bool) {
 
 func (l *live) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 	raw, ok := l.values.Receipts[ref.name]
-	missing := func(field string) (resolved, bool) {
+	if !ok || len(raw) == 0 || string(raw) == "null" {
 		if l.missing == nil {
-			l.missing = &MissingReceiptError{File: d.src.path, Pos: how.at.position(ref.nameAt), Step: ref.name, Field: field}
+			l.missing = &MissingReceiptError{File: d.src.path, Pos: how.at.position(ref.nameAt), Step: ref.name}
 		}
 		return resolved{}, false
-	}
-	if !ok || len(raw) == 0 || string(raw) == "null" {
-		return missing("")
 	}
 	wrong := func(format string, args ...any) (resolved, bool) {
 		d.add(how.at.position(ref.nameAt), "receipt", "%s", ref.String()+" "+fmt.Sprintf(format, args...))
@@ -83,7 +73,7 @@ func (l *live) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 	}
 	value, ok := fields[ref.field]
 	if !ok {
-		return missing(ref.field)
+		return wrong("is not in the receipt")
 	}
 	step, _, _ := l.plan.Step(ref.name)
 	field, ok := l.plan.scope.receiptField(step.Task, ref.field)
@@ -114,7 +104,7 @@ func (l *live) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
 // defaults, then the step's configuration with every reference resolved, then
 // what the task itself says of it. An error names its place as file:line:col; it
 // is, or wraps, a [MissingReceiptError] if a step that is referred to left no
-// receipt, or none with that field. Instance may be called concurrently.
+// receipt. Instance may be called concurrently.
 func (s Step) Instance(v Values) (task.Instance, error) {
 	instance := s.Task.New()
 	resolver := &live{plan: s.plan, from: &s, values: v}
