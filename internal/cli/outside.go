@@ -17,7 +17,7 @@ var addresses = []string{"service", "dsn", "database", "domain", "url"}
 // inside refuses a plan that would work on something else than the sandbox: a
 // rehearsal answers every gate itself, and must not stop a real service.
 func inside(p *plan.Plan, environ plan.Environ, sandbox map[string]string) error {
-	values := plan.Values{Env: environ, Run: "rehearsal", Digest: p.Digest, Receipts: emptyReceipts(p)}
+	values := plan.Values{Env: environ, Run: "rehearsal", Digest: p.Digest, Receipts: standIns(p)}
 	for _, phase := range p.Phases {
 		for _, list := range [][]plan.Step{phase.Gates, phase.Steps, phase.Rollback} {
 			for _, step := range list {
@@ -67,18 +67,31 @@ func text(value any) string {
 	return fmt.Sprint(value)
 }
 
-// emptyReceipts stand in for what the steps will return: an address never comes
-// from a receipt.
-func emptyReceipts(p *plan.Plan) map[string]json.RawMessage {
+// standIns are receipts for what the steps will return: an address never comes
+// from one.
+func standIns(p *plan.Plan) map[string]json.RawMessage {
 	receipts := map[string]json.RawMessage{}
 	for _, phase := range p.Phases {
 		for _, list := range [][]plan.Step{phase.Gates, phase.Steps, phase.Rollback} {
 			for _, step := range list {
-				if raw, err := json.Marshal(reflect.Zero(step.Task.Receipt).Interface()); err == nil {
-					receipts[step.ID] = raw
-				}
+				receipts[step.ID] = standIn(step.Task.Receipt)
 			}
 		}
 	}
 	return receipts
+}
+
+func standIn(receipt reflect.Type) json.RawMessage {
+	fields := map[string]any{}
+	for _, field := range task.ReceiptFields(receipt) {
+		fields[field.Key] = reflect.Zero(field.Type).Interface()
+		if field.Type.Kind() == reflect.String {
+			fields[field.Key] = "rehearsal"
+		}
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil // its references are then reported as missing
+	}
+	return raw
 }

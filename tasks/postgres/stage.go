@@ -48,14 +48,14 @@ type Stage struct {
 
 // A StageReceipt names the copy.
 type StageReceipt struct {
-	Database string `json:"database"` // name of the copy, "" until it is complete
-	Building string `json:"building"` // name of the copy until it is complete, "" then
-	Live     string `json:"live"`     // name of the database that it is a copy of
-	Method   string `json:"method"`   // template or restore
-	Why      string `json:"why"`      // why that method
-	Bytes    int64  `json:"bytes"`    // size of the copy on the server's disk
-	Tables   int64  `json:"tables"`   // number of tables that were compared
-	TookMS   int64  `json:"took_ms"`  // milliseconds
+	Database string `json:"database,omitempty"` // name of the copy, not there until it is complete
+	Building string `json:"building"`           // name of the copy until it is complete, "" then
+	Live     string `json:"live"`               // name of the database that it is a copy of
+	Method   string `json:"method"`             // template or restore
+	Why      string `json:"why"`                // why that method
+	Bytes    int64  `json:"bytes"`              // size of the copy on the server's disk
+	Tables   int64  `json:"tables"`             // number of tables that were compared
+	TookMS   int64  `json:"took_ms"`            // milliseconds
 }
 
 // A Method is how a copy of a database is made.

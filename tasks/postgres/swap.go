@@ -52,7 +52,10 @@ type SwapReceipt struct {
 
 // Validate fails on values that make no sense.
 func (s *Swap) Validate() error {
-	if s.Timeout <= 0 {
+	switch {
+	case s.To == "":
+		return task.Hint(errors.New("to is empty"), "name the database of a postgres/stage step that got to its end")
+	case s.Timeout <= 0:
 		return errors.New("timeout is not positive")
 	}
 	return nil
