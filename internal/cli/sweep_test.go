@@ -13,7 +13,7 @@ func TestKilledRunsGoOnAndKilledRollbacksAreCompleted(t *testing.T) {
 	}{
 		{
 			{death{"before", "step_finished/backup"}, true, death{"before", "step_finished/put-back"}},
-			{death{"before", "step_finished/stage"}, false, death{"before", "step_finished/start-again"}},
+			{death{"after", "step_saved/stage"}, false, death{"before", "step_finished/start-again"}},
 			{death{"before", "step_finished/users"}, true, death{"after", "rollback_finished/"}},
 		},
 		{
