@@ -6,10 +6,12 @@
 //     the next one acts. If the journal cannot be written, nothing is done.
 //  2. A step recorded as done or skipped is not run again; one that was
 //     started, failed or interrupted is. A run goes on only with the plan's
-//     digest with which it began.
+//     digest and the variables with which it began. What lasts only while
+//     nobody undoes it, such as a stopped service, is looked at again first.
 //  3. When the context ends, the run stops at the next safe point, journals
 //     that, and returns. A task that panics is a failed step with its stack.
-//  4. On failure the phase's on_failure decides. A rollback goes through the
+//  4. On failure the phase's on_failure decides, once something was changed;
+//     before that a failure halts. A rollback goes through the
 //     phases that started, last first, and each one's hooks in order. It
 //     collects errors and never stops early; it can itself be interrupted and
 //     taken up again, by another process, from the first hook of the phase
