@@ -18,7 +18,9 @@ func TestByHandFailure01RollbackRestoresEveryRowOrSaysThatItDidNot(t *testing.T)
 	before := s.contents()
 	s.phasegate(ExitDone, "run", s.plan)
 	s.execute("update medication_orders set dosage = 'changed after the cut-over'")
-	s.phasegate(ExitDone, "rollback", s.plan)
+	if output := s.phasegate(ExitDone, "rollback", s.plan); !strings.Contains(output, "database=medlogistics_replaced_") {
+		t.Errorf("the rollback does not say where the replaced database is:\n%s", output)
+	}
 	if differences := pg.Differences(before, s.contents()); len(differences) > 0 {
 		t.Errorf("the rollback did not restore:\n%s", strings.Join(differences, "\n"))
 	}

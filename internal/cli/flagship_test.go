@@ -391,7 +391,20 @@ func TestUnreachableDatabaseAndTenantAreNamedTogether(t *testing.T) {
 	}
 }
 
-// holdsNoSecretsAndNoPeople searches the output and every file of the run.
+// A run that fails says more than one that goes well: it is searched too, with
+// its events on standard output.
+func TestFailedCutOverHoldsNoSecretsAndNoPeople(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 40, auth0.Unlimited)
+	s.phasegate(ExitDone, "run", s.plan, "--to", "migrate")
+	s.box.LoseAccount()
+	output := s.phasegate(ExitFailed, "run", s.plan, "--json")
+	output += s.phasegate(ExitDone, "status", "--json")
+	s.holdsNoSecretsAndNoPeople(output)
+}
+
+// holdsNoSecretsAndNoPeople searches the output and every file of the run, the
+// backup's metadata among them. The backup itself is made of people's data.
 func (s *stage) holdsNoSecretsAndNoPeople(output string) {
 	s.Helper()
 	canaries := s.canaries()
@@ -408,7 +421,18 @@ func (s *stage) holdsNoSecretsAndNoPeople(output string) {
 	}
 	search("the output", output)
 	files := 0
-	err := filepath.WalkDir(filepath.Join(s.dir, "phasegate-runs"), func(path string, entry fs.DirEntry, err error) error {
+	metadata, err := filepath.Glob(filepath.Join(s.box.Env()["BACKUP_DIR"], "*.json"))
+	if err != nil || len(metadata) == 0 {
+		s.Fatalf("no metadata of a backup: %v", err)
+	}
+	for _, path := range metadata {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			s.Fatal(err)
+		}
+		search(path, string(content))
+	}
+	err = filepath.WalkDir(filepath.Join(s.dir, "phasegate-runs"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}

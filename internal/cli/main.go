@@ -39,6 +39,8 @@ func System() Surroundings {
 	// A reader that went away, such as head or a log shipper, must not end a run
 	// in the middle of its window: the write fails, and the run goes on.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// Nor may a crash, of this process or of a child, leave its memory on a disk.
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	s := Surroundings{Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper()}
 	if account, err := user.Current(); err == nil {
 		s.Account = account.Username

@@ -104,5 +104,7 @@ func (s *Swap) Run(ctx context.Context, env *task.Env) (SwapReceipt, error) {
 		return r.state.SwapReceipt, task.Skip(s.To + " is in the place of " + config.Database + " since an earlier call")
 	}
 	r.state.TookMS = time.Since(started).Milliseconds()
+	env.Log.Warn("the replaced database is kept, closed to connections: what was written to it since the copy is in it",
+		"database", r.state.Replaced)
 	return r.state.SwapReceipt, env.Save(r.state)
 }
