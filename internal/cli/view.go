@@ -139,7 +139,7 @@ func (v *view) observe(e journal.Event) {
 	case journal.Opened:
 		v.say("%s  run %s  plan digest %.12s", v.paint(bold, e.Plan), e.Run, e.Digest)
 		if e.Found != "" {
-			v.say("%s", v.paint(dim, goesOn(e.Found)))
+			v.say("%s", v.paint(dim, goesOn(e)))
 		}
 	case journal.PhaseStarted:
 		v.startPhase(e)
@@ -160,14 +160,18 @@ func (v *view) observe(e journal.Event) {
 }
 
 // goesOn says how the run was found, and what that means for what comes.
-func goesOn(found journal.Status) string {
-	switch found {
-	case journal.Running:
-		return "goes on: the process that had it died; what is in the journal as done is not done again"
-	case journal.RollingBack, journal.RollbackIncomplete:
-		return "goes on with the rollback: hooks that are done are not called again"
+func goesOn(e journal.Event) string {
+	found := string(e.Found)
+	if e.Found == journal.Running {
+		found = "left by a process that died"
 	}
-	return "goes on: it was " + string(found) + "; what is done is not done again"
+	switch {
+	case e.Found == journal.RollingBack || e.Found == journal.RollbackIncomplete:
+		return "goes on with its rollback: phases that are back stay back"
+	case e.Command == "rollback":
+		return "was " + found + "; what it changed is taken back"
+	}
+	return "goes on: it was " + found + "; what is done is not done again"
 }
 
 func (v *view) startPhase(e journal.Event) {
