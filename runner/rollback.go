@@ -71,7 +71,7 @@ func (s *session) rollback(ctx context.Context, watched *watch) error {
 	if failures != nil {
 		failures.ErrorFormat = listed
 		ended = outcome{status: journal.RollbackIncomplete, err: task.Hint(failures,
-			"mend what is named, then run phasegate rollback again: it takes up only what is left")}
+			"mend what is named, then run phasegate rollback again: it takes up the phases that are not back")}
 	}
 	s.hold(journal.Event{
 		Type: journal.RollbackFinished, Status: ended.status, Reason: ended.reason(), Hint: ended.hint(),
