@@ -16,7 +16,7 @@ func (a *app) rollback() *cobra.Command {
 		Short: "Take a run back, by the plan's rollback hooks",
 		Long: `Rollback goes through the phases that started, last one first, and carries out
 the rollback hooks that the plan has for each. It goes on after a failure and
-says all of them at the end. Called again, it takes up only what is left.
+says all of them at the end. Called again, it takes up the phases that are not back.
 
 The run is the plan's newest that changed something, or the one that --run names.
 
