@@ -94,7 +94,7 @@ func (a *app) carryOut(
 	if a.person != nil {
 		o.Ask = view.ask
 	}
-	unlock, err := alone(ctx, p, o)
+	unlock, err := alone(p, o)
 	if err != nil {
 		return err
 	}
