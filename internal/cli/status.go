@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,30 +26,33 @@ func (a *app) status() *cobra.Command {
 		Long: `Status lists the runs in the journal, newest first, where each stands, who has
 it, and the next command to type. With a run it shows every phase and step.
 
-Exit codes: 0 done; 1 the journal cannot be read; 2 there is no such run.`,
+Exit codes: 0 done; 1 a journal cannot be read, the others are shown; 2 there is no such run.`,
 		Example: `  phasegate status
   phasegate status 20261122-215118-3f9a01 --json`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			states, err := a.states(cmd.Context(), args)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(states, len(args) == 1)
-			}
-			if len(args) == 1 {
+			states, unread := a.states(cmd.Context(), args)
+			switch {
+			case states == nil:
+				return unread
+			case len(states) == 0 && unread != nil && !asJSON:
+				return unread
+			case asJSON:
+				return cmp.Or(a.printJSON(states, len(args) == 1), unread)
+			case len(args) == 1:
 				return a.show(states[0])
 			}
-			return a.listRuns(states)
+			return cmp.Or(a.listRuns(states), unread)
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "write the states as JSON to standard output")
 	return command
 }
 
-// states returns where the named run stands, or all of them, newest first.
+// states returns where the named run stands, or all of them, newest first. A run
+// that cannot be read hides none of the others: the error, of the newest such
+// run, comes beside them. Without states it is about the call as a whole.
 func (a *app) states(ctx context.Context, args []string) ([]*journal.State, error) {
 	store, err := a.store(ctx)
 	if err != nil {
@@ -64,6 +68,7 @@ func (a *app) states(ctx context.Context, args []string) ([]*journal.State, erro
 		runs = all
 	}
 	states := []*journal.State{}
+	var unread error
 	for _, run := range runs {
 		state, err := runner.Status(ctx, store, run)
 		switch {
@@ -71,12 +76,15 @@ func (a *app) states(ctx context.Context, args []string) ([]*journal.State, erro
 			continue // its first event was never written
 		case errors.Is(err, journal.ErrNotFound):
 			return nil, fail(ExitUsage, task.Hint(err, "phasegate status lists the runs"))
+		case err != nil && len(args) == 0:
+			unread = cmp.Or(unread, fail(ExitFailed, err))
+			continue
 		case err != nil:
 			return nil, fail(ExitFailed, err)
 		}
 		states = append(states, state)
 	}
-	return states, nil
+	return states, unread
 }
 
 func (a *app) printJSON(states []*journal.State, one bool) error {

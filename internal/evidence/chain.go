@@ -3,14 +3,17 @@ package evidence
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
 // journal follows the chain over the lines. It returns the events that fit.
-func (r Record) journal() ([]journal.Event, []Finding) {
+// Its error is a *journal.ContractError: what cannot be understood is not judged.
+func (r Record) journal() ([]journal.Event, []Finding, error) {
 	events, err := journal.Verify(r.Run, r.Lines)
+	if foreign, ok := errors.AsType[*journal.ContractError](err); ok {
+		return nil, nil, foreign
+	}
 	if err == nil {
 		err = r.End.Damage
 	}
@@ -26,13 +29,12 @@ func (r Record) journal() ([]journal.Event, []Finding) {
 		finding.Event, finding.Detail = int64(damage.Line), damage.Err.Error()
 		events = events[:min(len(events), max(damage.Line-1, 0))]
 	}
-	return events, []Finding{finding}
+	return events, []Finding{finding}, nil
 }
 
 // sessions holds that every session tells a contract that is known here, and
 // works on the plan with which the run began.
 func sessions(run string, events []journal.Event) error {
-	major, _, _ := strings.Cut(journal.Contract, ".")
 	for i, e := range events {
 		var why error
 		first := events[0]
@@ -41,7 +43,7 @@ func sessions(run string, events []journal.Event) error {
 			why = errors.New("the first event opens no session")
 		case e.Type != journal.Opened:
 			continue
-		case !strings.HasPrefix(e.Contract, major+"."):
+		case !journal.Reads(e.Contract):
 			why = fmt.Errorf("it is written in contract %q, and this phasegate reads %s", e.Contract, journal.Contract)
 		case e.Digest != first.Digest || e.Plan != first.Plan:
 			why = fmt.Errorf("its session has plan %s with digest %.12s, and the run began with %s and %.12s",

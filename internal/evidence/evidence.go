@@ -103,9 +103,12 @@ type Plan struct {
 }
 
 // Look holds what is left of a run against its journal. The error is that of
-// ctx, which ends the reading of files.
+// ctx, which ends the reading of files, or a *[journal.ContractError].
 func Look(ctx context.Context, r Record) (*Report, error) {
-	events, findings := r.journal()
+	events, findings, err := r.journal()
+	if err != nil {
+		return nil, err
+	}
 	report := &Report{Run: r.Run, Findings: findings, Events: int64(len(events))}
 	if state := journal.Fold(events); state != nil {
 		report.Plan, report.Digest, report.Status = state.Plan, state.Digest, state.Status

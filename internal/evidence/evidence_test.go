@@ -125,9 +125,9 @@ func TestCutOffEndIsToldWhereNoSessionEnds(t *testing.T) {
 func TestSessionWithAnotherPlanOrContractIsNamed(t *testing.T) {
 	t.Parallel()
 	for what, edit := range map[string]func(*journal.Event){
-		"another digest":   func(e *journal.Event) { e.Digest = strings.Repeat("0", 64) },
-		"another plan":     func(e *journal.Event) { e.Plan = "other" },
-		"a later contract": func(e *journal.Event) { e.Contract = "2.0" },
+		"another digest": func(e *journal.Event) { e.Digest = strings.Repeat("0", 64) },
+		"another plan":   func(e *journal.Event) { e.Plan = "other" },
+		"no contract":    func(e *journal.Event) { e.Contract = "" },
 	} {
 		l := newLeft(t)
 		events := l.events()
@@ -137,6 +137,18 @@ func TestSessionWithAnotherPlanOrContractIsNamed(t *testing.T) {
 		if first := l.look().First(); first == nil || first.Event != int64(len(events)+1) || first.What != "journal" {
 			t.Errorf("%s: %+v", what, first)
 		}
+	}
+}
+
+func TestSessionOfALaterMajorContractIsNotJudged(t *testing.T) {
+	t.Parallel()
+	l := newLeft(t)
+	again := l.events()[0]
+	again.Contract = "2.0"
+	l.journal(append(l.events(), again))
+	_, err := Look(t.Context(), l.record())
+	if foreign, ok := errors.AsType[*journal.ContractError](err); !ok || foreign.Contract != "2.0" {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 
 // Verify holds that lines are the whole journal of run up to some event: each
 // one numbered, and tied to the bytes of the one before. It returns the events
-// up to the first that does not fit, which the *DamagedError names.
+// up to the first that does not fit, which the *DamagedError names, or up to a
+// session whose contract is unknown here, with a *ContractError.
 //
 // A journal that was cut off after an event fits up to there. What was cut off
 // is known only to a store that keeps the end elsewhere, as [Postgres] does, or
@@ -29,6 +30,9 @@ func follow(run string, lines [][]byte) ([]Event, chain, error) {
 	events := make([]Event, 0, len(lines))
 	for _, line := range lines {
 		event, err := links.verify(run, line)
+		if foreign, ok := errors.AsType[*ContractError](err); ok {
+			return events, links, foreign
+		}
 		if err != nil {
 			return events, links, &DamagedError{Run: run, Line: len(events) + 1, Err: err}
 		}
@@ -90,7 +94,11 @@ func (c *chain) sealAll(events []Event) ([][]byte, error) {
 // verify reads a line that must be the next one of the run's chain.
 func (c *chain) verify(run string, line []byte) (Event, error) {
 	var e Event
-	if err := json.Unmarshal(line, &e); err != nil {
+	err := json.Unmarshal(line, &e)
+	if e.Contract != "" && !Reads(e.Contract) { // its other fields may mean anything
+		return e, &ContractError{Run: run, Contract: e.Contract}
+	}
+	if err != nil {
 		return e, err
 	}
 	if e.Run != run {

@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// Contract is the version of the events' form.
-const Contract = "1.0"
-
 // Type says what an event tells.
 type Type string
 

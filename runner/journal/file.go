@@ -227,11 +227,12 @@ func split(content []byte) (lines [][]byte, whole int) {
 	}
 }
 
-// wellFormed tells an altered event from the debris of a crash.
+// wellFormed tells an altered event, or one of a contract to come, from the
+// debris of a crash.
 func wellFormed(line []byte) bool {
 	var e Event
 	_ = json.Unmarshal(line, &e) // what it could read is what counts
-	return e.Seq != 0
+	return e.Seq != 0 || e.Contract != ""
 }
 
 func hold(file *os.File) error {

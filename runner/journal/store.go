@@ -16,7 +16,8 @@ type Store interface {
 	Open(ctx context.Context, run string) (Writer, []Event, error)
 
 	// Read returns the events of a run, whoever holds it. Beside a
-	// *DamagedError are the events before the one that does not fit.
+	// *DamagedError are the events before the one that does not fit. The error of
+	// a journal whose contract is unknown here is a *ContractError, of Open too.
 	Read(ctx context.Context, run string) ([]Event, error)
 
 	// Lines returns what [Verify] reads: the bytes of the run's whole events as

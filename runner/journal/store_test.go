@@ -125,6 +125,8 @@ func testStore(t *testing.T, at func(*testing.T) place) {
 		"a run is created once":                                 createOnce,
 		"runs are listed oldest first":                          oldestFirst,
 		"an altered journal is refused at the event that shows": altered,
+		"a journal of a later minor contract is gone on with":   laterMinor,
+		"a journal of a later major contract is left alone":     laterMajor,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
