@@ -39,10 +39,12 @@ func All() task.Set {
 		task.Of("service/start", &service.Start{Timeout: 5 * time.Minute}),
 		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
 
-		task.Look("auth0/ready", &auth0.Ready{}),
-		task.Of("auth0/import-users", &auth0.ImportUsers{Share: 0.8, Workers: 8, Batch: 250, Patience: 2 * time.Minute}),
-		task.Look("auth0/verify-users", &auth0.VerifyUsers{Share: 0.8}),
-		task.Of("auth0/sample-login", &auth0.SampleLogin{}),
+		task.Look("auth0/ready", &auth0.Ready{Access: auth0.Access{Share: 0.8}}),
+		task.Of("auth0/import-users", &auth0.ImportUsers{
+			Access: auth0.Access{Share: 0.8}, Workers: 8, Batch: 250, Patience: 2 * time.Minute,
+		}),
+		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}}),
+		task.Of("auth0/sample-login", &auth0.SampleLogin{Access: auth0.Access{Share: 0.8}}),
 
 		task.Gate("gate/approval", &gate.Approval{Word: "approve"}),
 		task.Gate("gate/assert", &gate.Assert{}),

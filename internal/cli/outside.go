@@ -38,10 +38,10 @@ func stepInside(step plan.Step, values plan.Values, sandbox map[string]string) e
 	config := reflect.ValueOf(instance.Config()).Elem()
 	for _, key := range addresses {
 		for _, field := range task.Fields(config.Type()) {
-			if field.Key != key || config.Field(field.Index).IsZero() {
+			if field.Key != key || config.FieldByIndex(field.Index).IsZero() {
 				continue
 			}
-			if !fromSandbox(text(config.Field(field.Index).Interface()), sandbox) {
+			if !fromSandbox(text(config.FieldByIndex(field.Index).Interface()), sandbox) {
 				return task.Hint(fmt.Errorf("step %s: %s is not the sandbox's, so it is not rehearsed", step.ID, key),
 					"take it from a variable that rehearse sets: DATABASE_URL, API_URL, API_SERVICE or AUTH0_DOMAIN")
 			}

@@ -43,15 +43,18 @@ func (s *source) keys(v reflect.Value, expr ast.Expr, fields shape) ([]key, erro
 	var keys []key
 	var failures []error
 	for _, field := range fields(v.Type()) {
-		written, doc := fieldOf(declared, field.Name)
+		written, doc, err := s.fieldOf(declared, v.Type(), field)
+		if err != nil {
+			return nil, err
+		}
 		if written == nil || doc == "" {
 			failures = append(failures, fmt.Errorf("%s.%s has no comment", v.Type(), field.Name))
 			continue
 		}
-		tag := v.Type().Field(field.Index).Tag
+		tag := v.Type().FieldByIndex(field.Index).Tag
 		k := key{
 			name: field.Key, typ: field.Type, required: field.Required, doc: doc,
-			value: plain(v.Field(field.Index)), min: tag.Get("min"), max: tag.Get("max"),
+			value: plain(v.FieldByIndex(field.Index)), min: tag.Get("min"), max: tag.Get("max"),
 		}
 		if value, ok := tag.Lookup("default"); ok {
 			k.value = value
@@ -59,7 +62,7 @@ func (s *source) keys(v reflect.Value, expr ast.Expr, fields shape) ([]key, erro
 		if held, ok := holds(field.Type); ok {
 			inner := reflect.Zero(held)
 			if held == field.Type {
-				inner, k.value = v.Field(field.Index), ""
+				inner, k.value = v.FieldByIndex(field.Index), ""
 			}
 			k.keys, err = s.keys(inner, written.Type, fields)
 			failures = append(failures, err)

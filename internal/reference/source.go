@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // module is the path in go.mod: what an import path begins with.
@@ -139,9 +141,22 @@ func (s *source) collect(decl *ast.GenDecl, specs map[string]*ast.TypeSpec) {
 	}
 }
 
-// fieldOf returns the declaration of a struct's field and its comment on one
+// fieldOf returns the declaration of a field of the struct type t, or of a struct
+// that it embeds, and its comment.
+func (s *source) fieldOf(declared *ast.StructType, t reflect.Type, f task.Field) (*ast.Field, string, error) {
+	if last := len(f.Index) - 1; last > 0 {
+		var err error
+		if declared, err = s.structOf(t.FieldByIndex(f.Index[:last]).Type, nil); err != nil {
+			return nil, "", err
+		}
+	}
+	field, doc := commented(declared, f.Name)
+	return field, doc, nil
+}
+
+// commented returns the declaration of a struct's field and its comment on one
 // line: the one above it, or the one behind it.
-func fieldOf(declared *ast.StructType, name string) (*ast.Field, string) {
+func commented(declared *ast.StructType, name string) (*ast.Field, string) {
 	for _, field := range declared.Fields.List {
 		for _, ident := range field.Names {
 			if ident.Name == name {

@@ -100,7 +100,7 @@ func (all shapes) tags(t reflect.Type, s *shape) {
 	s.preset, s.bounds = make([]reflect.Value, len(s.fields)), make([]bounds, len(s.fields))
 	for i, f := range s.fields {
 		read := func(tag string) (reflect.Value, string) {
-			text, ok := t.Field(f.Index).Tag.Lookup(tag)
+			text, ok := t.FieldByIndex(f.Index).Tag.Lookup(tag)
 			if !ok {
 				return reflect.Value{}, ""
 			}

@@ -56,7 +56,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 	}
 	for i, preset := range s.preset {
 		if preset.IsValid() {
-			v.Field(s.fields[i].Index).Set(preset)
+			v.FieldByIndex(s.fields[i].Index).Set(preset)
 		}
 	}
 	ok := true
@@ -71,7 +71,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 			continue
 		}
 		found[i] = true
-		ok = d.field(n, value, v.Field(s.fields[i].Index), s.bounds[i], site{what: c.what, key: key}) && ok
+		ok = d.field(n, value, v.FieldByIndex(s.fields[i].Index), s.bounds[i], site{what: c.what, key: key}) && ok
 	}
 	if step, is := reflect.TypeAssert[*Step](v.Addr()); is {
 		d.hidden.steps = d.hidden.steps || step.ID == ""

@@ -3,6 +3,7 @@ package task
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -11,21 +12,30 @@ type Field struct {
 	Key      string       // as written in a plan
 	Name     string       // as written in Go
 	Required bool         // a plan must set it
-	Index    int          // of the struct's field
+	Index    []int        // of the struct's field, for reflect's FieldByIndex
 	Type     reflect.Type //
 }
 
 // Fields returns the configuration keys of the struct type t, in the order of
-// its fields: those that carry a `with` tag. It panics on an exported field
-// without one, so that nothing is configurable by accident; `with:"-"` marks one
-// that is no key.
-func Fields(t reflect.Type) []Field {
+// its fields: those that carry a `with` tag. The keys of an embedded struct with
+// an exported name stand among them as if they were written there, so that tasks
+// can share keys. It panics on an exported field without a tag, so that nothing
+// is configurable by accident; `with:"-"` marks one that is no key.
+func Fields(t reflect.Type) []Field { return fieldsBelow(t, nil) }
+
+// fieldsBelow returns the keys of a struct that is reached by the index.
+func fieldsBelow(t reflect.Type, index []int) []Field {
 	var fields []Field
 	for f := range t.Fields() {
 		if !f.IsExported() {
 			continue
 		}
+		at := append(slices.Clone(index), f.Index...)
 		tag, ok := f.Tag.Lookup("with")
+		if f.Anonymous && !ok {
+			fields = append(fields, fieldsBelow(f.Type, at)...)
+			continue
+		}
 		if !ok || tag == "" {
 			panic(fmt.Sprintf("%s.%s: an exported field of a task needs a with tag", t, f.Name))
 		}
@@ -37,7 +47,7 @@ func Fields(t reflect.Type) []Field {
 			panic(fmt.Sprintf("%s.%s: unknown option %q in the with tag", t, f.Name, option))
 		}
 		fields = append(fields, Field{
-			Key: key, Name: f.Name, Required: option == "required", Index: f.Index[0], Type: f.Type,
+			Key: key, Name: f.Name, Required: option == "required", Index: at, Type: f.Type,
 		})
 	}
 	return fields
@@ -52,7 +62,7 @@ func ReceiptFields(t reflect.Type) []Field {
 		if !f.IsExported() || key == "" || key == "-" {
 			continue
 		}
-		fields = append(fields, Field{Key: key, Name: f.Name, Index: f.Index[0], Type: f.Type})
+		fields = append(fields, Field{Key: key, Name: f.Name, Index: f.Index, Type: f.Type})
 	}
 	return fields
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/pg"
-	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -33,36 +32,12 @@ import (
 // can say which of them is whose. Users whom only trouble with the tenant kept
 // back fail the step, so that running it again takes them up; users who need a
 // person fail it only below min_success.
+//
+// The application needs the scopes create:users, read:users, update:users,
+// read:connections, read:roles, create:role_members and delete:role_members.
 type ImportUsers struct {
-	// The database with the users.
-	DSN redact.Secret `with:"dsn,required"`
-
-	// The tenant's domain, such as example.eu.auth0.com.
-	Domain string `with:"domain,required"`
-
-	// The client id of a machine-to-machine application with a grant on the
-	// Management API. Needed scopes: create:users, read:users, update:users,
-	// read:connections, read:roles, create:role_members, delete:role_members.
-	ClientID string `with:"client_id,required"`
-
-	// The application's secret.
-	ClientSecret redact.Secret `with:"client_secret,required"`
-
-	// A file of PEM certificates to trust beside the system's.
-	CAFile string `with:"ca_file"`
-
-	// The name of the database connection that the accounts belong to.
-	Connection string `with:"connection,required"`
-
-	// Where the users are.
-	Users Users `with:"users,required"`
-
-	// The tenant's role for each value of the role column.
-	Roles map[string]string `with:"roles,required"`
-
-	// The part of each of the tenant's rate-limit buckets that may be drawn on.
-	// What is beyond it is left for other traffic.
-	Share task.Percent `with:"share"`
+	Access
+	Mapping
 
 	// How many requests may be under way at once, up to 64. It matters where the
 	// network's delay is what takes the time, and not the rate limit.
@@ -102,16 +77,9 @@ type Imported struct {
 	RequestsPerSec float64          `json:"requests_per_second"` // over the whole time
 }
 
-func (t *ImportUsers) access() access {
-	return access{t.Domain, t.ClientID, t.ClientSecret, t.CAFile}
-}
-
 // Validate checks the configuration offline.
 func (t *ImportUsers) Validate() error {
-	errs := []error{t.access().validate(), t.Users.validate(), validateRoles(t.Roles)}
-	if t.Share <= 0 {
-		errs = append(errs, errors.New("share is 0%: nothing could be sent"))
-	}
+	errs := []error{t.Access.validate(), t.Mapping.validate()}
 	if t.Workers < 1 || t.Workers > mostWorkers {
 		errs = append(errs, fmt.Errorf("workers is %d, not 1 to %d", t.Workers, mostWorkers))
 	}
@@ -128,23 +96,23 @@ func (t *ImportUsers) Validate() error {
 // token. What earlier steps may still make is only noted: the column of the
 // Auth0 id, the connection, the roles.
 func (t *ImportUsers) Check(ctx context.Context, env *task.Env) error {
-	return checkBoth(ctx, env, t.DSN, t.access(), t.Users, t.Roles, t.Connection)
+	return checkBoth(ctx, env, t.Access, t.Mapping, t.Roles)
 }
 
 // checkBoth is the Check of the tasks that have the table on one side and the
 // tenant on the other. Without roles, the table's roles need not be mapped.
-func checkBoth(ctx context.Context, env *task.Env, dsn redact.Secret, a access, users Users, roles map[string]string, connection string) error {
-	conn, err := pg.Connect(ctx, dsn)
+func checkBoth(ctx context.Context, env *task.Env, a Access, m Mapping, roles map[string]string) error {
+	conn, err := pg.Connect(ctx, m.DSN)
 	if err == nil {
-		err = users.check(ctx, conn, roles, early)
+		err = m.Users.check(ctx, conn, roles, early)
 		conn.Close(ctx)
 	}
-	api, _, tenantErr := open(a, 1)
+	api, _, tenantErr := open(a)
 	if tenantErr == nil {
 		_, tenantErr = api.Scopes(ctx)
 	}
 	if tenantErr == nil {
-		if _, _, notYet := standing(ctx, api, connection, roles); notYet != nil {
+		if _, _, notYet := standing(ctx, api, m.Connection, roles); notYet != nil {
 			env.Log.Warn("the tenant is not ready for this step yet", "error", notYet)
 		}
 	}
@@ -225,7 +193,7 @@ func (t *ImportUsers) Run(ctx context.Context, env *task.Env) (Imported, error) 
 
 // begin opens both sides and finds out how much there is to do.
 func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) {
-	api, pace, err := open(t.access(), float64(t.Share))
+	api, pace, err := open(t.Access)
 	if err != nil {
 		return nil, err
 	}

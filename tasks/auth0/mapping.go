@@ -9,8 +9,28 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
+
+// Mapping says where the users are on both sides: the keys that the tasks about
+// users have.
+type Mapping struct {
+	// The database with the users.
+	DSN redact.Secret `with:"dsn,required"`
+
+	// The name of the database connection in the tenant that the accounts belong
+	// to.
+	Connection string `with:"connection,required"`
+
+	// Where the users are in the database.
+	Users Users `with:"users,required"`
+
+	// The tenant's role for each value of the role column.
+	Roles map[string]string `with:"roles,required"`
+}
+
+func (m Mapping) validate() error { return together(m.Users.validate(), validateRoles(m.Roles)) }
 
 // Users says where in the database the users are.
 type Users struct {

@@ -69,9 +69,11 @@ func TestValidateFindsMistakesOffline(t *testing.T) {
 	t.Parallel()
 	good := func() *ImportUsers {
 		return &ImportUsers{
-			Domain: "example.eu.auth0.com", ClientID: "id", ClientSecret: redact.NewSecret("secret"),
-			Connection: directory, Users: mapping(), Roles: roleMap(),
-			Share: 0.8, Workers: 8, Batch: 250, Patience: time.Minute,
+			Access: Access{
+				Domain: "example.eu.auth0.com", ClientID: "id", ClientSecret: redact.NewSecret("secret"), Share: 0.8,
+			},
+			Mapping: Mapping{Connection: directory, Users: mapping(), Roles: roleMap()},
+			Workers: 8, Batch: 250, Patience: time.Minute,
 		}
 	}
 	must(t, good().Validate())

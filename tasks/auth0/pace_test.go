@@ -101,7 +101,7 @@ func (l *limited) count(passed bool) {
 
 // send sends n requests with some workers and returns how long that took.
 func send(ctx context.Context, t testing.TB, l *limited, share float64, workers, n int) time.Duration {
-	a := access{domain: "tenant.test", clientID: "id", clientSecret: redact.NewSecret("secret")}
+	a := Access{Domain: "tenant.test", ClientID: "id", ClientSecret: redact.NewSecret("secret")}
 	under := &transport{base: l, tokens: newTokens(a, l), pace: newPacer(share)}
 	queue := make(chan int, n)
 	for i := range n {
@@ -285,7 +285,7 @@ func TestWaitingForTheLimitEndsWithTheContext(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
 		time.AfterFunc(3*time.Second, func() { stop(stopped) })
 		p := newPacer(1)
-		under := &transport{base: l, tokens: newTokens(access{domain: "tenant.test"}, l), pace: p}
+		under := &transport{base: l, tokens: newTokens(Access{Domain: "tenant.test"}, l), pace: p}
 		began := time.Now()
 		for {
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://tenant.test/api/v2/roles", nil)

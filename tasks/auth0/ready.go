@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -16,20 +15,11 @@ import (
 // database that some application may use; the roles are there; and the mails
 // that Auth0 would send to every new user are off. Everything that is not ready
 // is reported at once.
+//
+// Besides the plan's own scopes, the application needs read:connections,
+// read:roles and read:email_templates.
 type Ready struct {
-	// The tenant's domain, such as example.eu.auth0.com.
-	Domain string `with:"domain,required"`
-
-	// The client id of a machine-to-machine application with a grant on the
-	// Management API. Besides the plan's own scopes, this step needs
-	// read:connections, read:roles and read:email_templates.
-	ClientID string `with:"client_id,required"`
-
-	// The application's secret.
-	ClientSecret redact.Secret `with:"client_secret,required"`
-
-	// A file of PEM certificates to trust beside the system's.
-	CAFile string `with:"ca_file"`
+	Access
 
 	// The name of the database connection that users will be moved into.
 	Connection string `with:"connection,required"`
@@ -56,11 +46,9 @@ type Readiness struct {
 // even to addresses that are created as confirmed.
 func templates() []string { return []string{"verify_email", "welcome_email"} }
 
-func (t *Ready) access() access { return access{t.Domain, t.ClientID, t.ClientSecret, t.CAFile} }
-
 // Validate checks the configuration offline.
 func (t *Ready) Validate() error {
-	err := t.access().validate()
+	err := t.Access.validate()
 	if t.Connection == "" {
 		err = together(err, errors.New("connection is empty"))
 	}
@@ -69,7 +57,7 @@ func (t *Ready) Validate() error {
 
 // Check asks the tenant for a token.
 func (t *Ready) Check(ctx context.Context, _ *task.Env) error {
-	api, _, err := open(t.access(), 1)
+	api, _, err := open(t.Access)
 	if err != nil {
 		return err
 	}
@@ -80,7 +68,7 @@ func (t *Ready) Check(ctx context.Context, _ *task.Env) error {
 // Run looks at everything and reports all that is not ready.
 func (t *Ready) Run(ctx context.Context, _ *task.Env) (Readiness, error) {
 	r := Readiness{Domain: t.Domain}
-	api, pace, err := open(t.access(), 1)
+	api, pace, err := open(t.Access)
 	if err != nil {
 		return r, err
 	}

@@ -19,7 +19,9 @@ func startTenant(t testing.TB) (*emulator.Tenant, *Ready) {
 	t.Cleanup(func() { must(t, server.Close()) })
 	id, secret := tenant.ManagementClient()
 	return tenant, &Ready{
-		Domain: server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret), CAFile: server.CAFile,
+		Access: Access{
+			Domain: server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret), CAFile: server.CAFile, Share: 1,
+		},
 		Connection: directory, Scopes: []string{"create:users", "read:users", "update:users"},
 		Roles: []string{"doctor", "nurse", "pharmacist", "super_admin"},
 	}
@@ -154,10 +156,7 @@ func TestTheScopesThatTheTasksNameAreEnough(t *testing.T) {
 		s.tenant.Grant(id, emulator.Management, scopes...)
 	}
 	only("read:connections", "read:roles", "read:email_templates")
-	ready := &Ready{
-		Domain: s.server.Domain, ClientID: id, ClientSecret: s.importer().ClientSecret,
-		CAFile: s.server.CAFile, Connection: directory, Roles: []string{"nurse"},
-	}
+	ready := &Ready{Access: s.access(), Connection: directory, Roles: []string{"nurse"}}
 	_, err := ready.Run(t.Context(), tasktest.Env(t))
 	must(t, err)
 	moving := []string{

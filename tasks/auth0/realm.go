@@ -18,7 +18,7 @@ import (
 // A realm is where users log in, seen from outside: the token endpoint, the keys
 // and the API.
 type realm struct {
-	access     access
+	access     Access
 	base       http.RoundTripper
 	app        application
 	connection string
@@ -28,11 +28,11 @@ type realm struct {
 
 // openRealm fetches the keys that the tenant signs with.
 func openRealm(ctx context.Context, t *SampleLogin, app application) (*realm, error) {
-	base, err := t.access().transport()
+	base, err := t.transport()
 	if err != nil {
 		return nil, err
 	}
-	r := &realm{access: t.access(), base: base, app: app, connection: t.Connection, audience: t.Audience}
+	r := &realm{access: t.Access, base: base, app: app, connection: t.Connection, audience: t.Audience}
 	err = again(ctx, func() error {
 		body, err := r.get(ctx, r.access.url("/.well-known/jwks.json"), redact.Secret{})
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -27,32 +26,12 @@ import (
 //
 // Roles without a user who was moved and never logged in are left out. When that
 // is so for every role the step is skipped, unless nobody was moved at all.
+//
+// The application needs the scopes read:users, update:users, read:connections,
+// update:connections, read:roles, read:clients, create:clients and delete:clients.
 type SampleLogin struct {
-	// The database with the users.
-	DSN redact.Secret `with:"dsn,required"`
-
-	// The tenant's domain, such as example.eu.auth0.com.
-	Domain string `with:"domain,required"`
-
-	// The client id of a machine-to-machine application with a grant on the
-	// Management API. Needed scopes: read:users, update:users, read:connections,
-	// update:connections, read:roles, read:clients, create:clients, delete:clients.
-	ClientID string `with:"client_id,required"`
-
-	// The application's secret.
-	ClientSecret redact.Secret `with:"client_secret,required"`
-
-	// A file of PEM certificates to trust beside the system's, for the API too.
-	CAFile string `with:"ca_file"`
-
-	// The name of the database connection that the accounts belong to.
-	Connection string `with:"connection,required"`
-
-	// Where the users are.
-	Users Users `with:"users,required"`
-
-	// The tenant's role for each value of the role column that is to be tried.
-	Roles map[string]string `with:"roles,required"`
+	Access
+	Mapping
 
 	// The API's identifier in the tenant, which its tokens are for.
 	Audience string `with:"audience,required"`
@@ -80,11 +59,9 @@ const sampleApplication = "phasegate sample login (temporary)"
 // logged in.
 const mostCandidates = 50
 
-func (t *SampleLogin) access() access { return access{t.Domain, t.ClientID, t.ClientSecret, t.CAFile} }
-
 // Validate checks the configuration offline.
 func (t *SampleLogin) Validate() error {
-	errs := []error{t.access().validate(), t.Users.validate(), validateRoles(t.Roles)}
+	errs := []error{t.Access.validate(), t.Mapping.validate()}
 	if u, err := url.Parse(t.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		errs = append(errs, errors.New("url is not an http or https address"))
 	}
@@ -99,7 +76,7 @@ func (t *SampleLogin) Validate() error {
 
 // Check compares the mapping with the live table and asks the tenant for a token.
 func (t *SampleLogin) Check(ctx context.Context, env *task.Env) error {
-	return checkBoth(ctx, env, t.DSN, t.access(), t.Users, nil, t.Connection)
+	return checkBoth(ctx, env, t.Access, t.Mapping, nil)
 }
 
 // Run logs in.
@@ -107,7 +84,7 @@ func (t *SampleLogin) Run(ctx context.Context, env *task.Env) (receipt LoggedIn,
 	began := time.Now()
 	receipt = LoggedIn{Roles: []string{}, LeftOut: []string{}}
 	defer func() { receipt.Took = time.Since(began).Seconds() }()
-	api, _, err := open(t.access(), 1)
+	api, _, err := open(t.Access)
 	if err != nil {
 		return receipt, err
 	}

@@ -47,10 +47,8 @@ func (s *scene) api(t testing.TB) string {
 
 // sampler returns the task as a plan would set it up, against a running API.
 func (s *scene) sampler(t testing.TB) *SampleLogin {
-	id, secret := s.tenant.ManagementClient()
 	return &SampleLogin{
-		DSN: s.dsn, Domain: s.server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret),
-		CAFile: s.server.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(),
+		Access: s.access(), Mapping: s.mapping(),
 		Audience: "https://api.medlog.app", URL: s.api(t) + "/api/me", Claim: "https://api.medlog.app/roles",
 	}
 }
@@ -231,7 +229,7 @@ func TestTokensThatAnAPIWouldRefuseAreRefused(t *testing.T) {
 	s := newScene(t, users(3))
 	s.move(tasktest.Env(t))
 	l := s.sampler(t)
-	api, _, err := open(l.access(), 1)
+	api, _, err := open(l.Access)
 	must(t, err)
 	conn, err := api.Connection(t.Context(), directory)
 	must(t, err)
@@ -262,7 +260,7 @@ func TestTokensThatAnAPIWouldRefuseAreRefused(t *testing.T) {
 		t.Error("another audience was accepted")
 	}
 	other = *r
-	other.access.domain = "elsewhere.example"
+	other.access.Domain = "elsewhere.example"
 	if _, err := other.verify(token, user); err == nil {
 		t.Error("another issuer was accepted")
 	}

@@ -100,22 +100,28 @@ func roleMap() map[string]string {
 	return map[string]string{"doctor": "doctor", "nurse": "nurse", "pharmacist": "pharmacist"}
 }
 
+// access returns how the scene's tenant is reached.
+func (s *scene) access() Access {
+	id, secret := s.tenant.ManagementClient()
+	return Access{
+		Domain: s.server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret), CAFile: s.server.CAFile, Share: 1,
+	}
+}
+
+func (s *scene) mapping() Mapping {
+	return Mapping{DSN: s.dsn, Connection: directory, Users: mapping(), Roles: roleMap()}
+}
+
 // importer returns the task as a plan would set it up.
 func (s *scene) importer() *ImportUsers {
-	id, secret := s.tenant.ManagementClient()
 	return &ImportUsers{
-		DSN: s.dsn, Domain: s.server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret),
-		CAFile: s.server.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(),
-		Share: 1, Workers: 8, Batch: 50, Patience: time.Minute,
+		Access: s.access(), Mapping: s.mapping(),
+		Workers: 8, Batch: 50, Patience: time.Minute,
 	}
 }
 
 func (s *scene) verifier() *VerifyUsers {
-	id, secret := s.tenant.ManagementClient()
-	return &VerifyUsers{
-		DSN: s.dsn, Domain: s.server.Domain, ClientID: id, ClientSecret: redact.NewSecret(secret),
-		CAFile: s.server.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(), Share: 1,
-	}
+	return &VerifyUsers{Access: s.access(), Mapping: s.mapping()}
 }
 
 // move runs the importer, which must succeed.
@@ -210,9 +216,11 @@ func runChild(config string) int {
 		return 2
 	}
 	i := &ImportUsers{
-		DSN: redact.NewSecret(c.DSN), Domain: c.Domain, ClientID: c.ClientID, ClientSecret: redact.NewSecret(c.Secret),
-		CAFile: c.CAFile, Connection: directory, Users: mapping(), Roles: roleMap(),
-		Share: 1, Workers: 8, Batch: 50, Patience: time.Minute,
+		Access: Access{
+			Domain: c.Domain, ClientID: c.ClientID, ClientSecret: redact.NewSecret(c.Secret), CAFile: c.CAFile, Share: 1,
+		},
+		Mapping: Mapping{DSN: redact.NewSecret(c.DSN), Connection: directory, Users: mapping(), Roles: roleMap()},
+		Workers: 8, Batch: 50, Patience: time.Minute,
 	}
 	env := &task.Env{
 		Log: slog.New(slog.DiscardHandler), Dir: c.Dir,

@@ -21,14 +21,14 @@ type official struct {
 	under *transport
 }
 
-func newSDK(a access, under *transport) (*official, error) {
-	api, err := management.New(a.domain,
+func newSDK(a Access, under *transport) (*official, error) {
+	api, err := management.New(a.Domain,
 		management.WithClient(&http.Client{Transport: under}),
 		management.WithNoRetries(),
 		management.WithStaticToken("the transport puts the real one in"),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("open tenant %s: %w", a.domain, err)
+		return nil, fmt.Errorf("open tenant %s: %w", a.Domain, err)
 	}
 	return &official{api, under}, nil
 }

@@ -53,8 +53,8 @@ func TestCreateUsesWhatEachPlanAllows(t *testing.T) {
 func createAll(t *testing.T, plan emulator.Plan, n int) {
 	tenant := emulator.NewTenant(emulator.Config{Plan: plan, Seed: emulator.MedLogistics(), Domain: "tenant.test"})
 	id, secret := tenant.ManagementClient()
-	api, pace, err := openOver(access{domain: "tenant.test", clientID: id, clientSecret: redact.NewSecret(secret)},
-		1, direct{tenant, 40 * time.Millisecond})
+	api, pace, err := openOver(Access{Domain: "tenant.test", ClientID: id, ClientSecret: redact.NewSecret(secret), Share: 1},
+		direct{tenant, 40 * time.Millisecond})
 	must(t, err)
 	queue := make(chan int, n)
 	for i := range n {

@@ -118,18 +118,17 @@ func (a account) ours() bool { return a.metadata[markOurs] == markValue }
 // prefix is what a tenant puts before the user_id of its own databases' users.
 const prefix = "auth0|"
 
-// open returns the tenant, and the pacer that all its requests go through. The
-// share is the part of the rate limits that may be drawn on.
-func open(a access, share float64) (tenant, *pacer, error) {
+// open returns the tenant, and the pacer that all its requests go through.
+func open(a Access) (tenant, *pacer, error) {
 	base, err := a.transport()
 	if err != nil {
 		return nil, nil, err
 	}
-	return openOver(a, share, base)
+	return openOver(a, base)
 }
 
-func openOver(a access, share float64, base http.RoundTripper) (tenant, *pacer, error) {
-	t := &transport{base: base, tokens: newTokens(a, base), pace: newPacer(share)}
+func openOver(a Access, base http.RoundTripper) (tenant, *pacer, error) {
+	t := &transport{base: base, tokens: newTokens(a, base), pace: newPacer(float64(a.Share))}
 	s, err := newSDK(a, t)
 	return s, t.pace, err
 }

@@ -22,7 +22,7 @@ type grant struct {
 // keeps it: tokens are metered, so there is never one a request.
 // See https://auth0.com/docs/secure/tokens/access-tokens/management-api-access-tokens.
 type tokens struct {
-	access access
+	access Access
 	base   http.RoundTripper
 
 	// turn is held by whoever reads, fetches or drops the token. A channel and
@@ -31,7 +31,7 @@ type tokens struct {
 	current grant
 }
 
-func newTokens(a access, base http.RoundTripper) *tokens {
+func newTokens(a Access, base http.RoundTripper) *tokens {
 	return &tokens{access: a, base: base, turn: make(chan struct{}, 1)}
 }
 
@@ -41,14 +41,14 @@ func (t *tokens) get(ctx context.Context) (grant, error) {
 	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
 	case <-ctx.Done():
-		return grant{}, fmt.Errorf("get a token from %s: %w", t.access.domain, context.Cause(ctx))
+		return grant{}, fmt.Errorf("get a token from %s: %w", t.access.Domain, context.Cause(ctx))
 	}
 	if t.current.token != "" && time.Now().Before(t.current.renewAt) {
 		return t.current, nil
 	}
 	g, err := t.fetch(ctx)
 	if err != nil {
-		return grant{}, explain(fmt.Errorf("get a token from %s: %w", t.access.domain, err))
+		return grant{}, explain(fmt.Errorf("get a token from %s: %w", t.access.Domain, err))
 	}
 	t.current = g
 	return g, nil
@@ -88,8 +88,8 @@ func isGlobalLimit(err error) bool {
 func (t *tokens) ask(ctx context.Context) (grant, error) {
 	body, err := json.Marshal(map[string]string{
 		"grant_type":    "client_credentials",
-		"client_id":     t.access.clientID,
-		"client_secret": t.access.clientSecret.Reveal(),
+		"client_id":     t.access.ClientID,
+		"client_secret": t.access.ClientSecret.Reveal(),
 		"audience":      t.access.url("/api/v2/"),
 	})
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -20,43 +19,20 @@ import (
 // from the roles themselves.
 //
 // It fails when a user has no account, when an account that was made for a row
-// has none, when two rows have the same account or nothing in the table forbids it, when an account's address, its
-// role or the role in its app_metadata is another than the row's, and when an
-// account is blocked. Accounts that were not made for a row are counted and
+// has none, when two rows have the same account or nothing in the
+// table forbids it, when an account's address, its role or the role in its
+// app_metadata is another than the row's, and when an account is blocked. Accounts that were not made for a row are counted and
 // otherwise left alone.
 //
 // Every difference is a line in verify-users.ndjson in the run's directory (mode
 // 0600): ids and the kind of difference. Users that are added or changed while
 // the task runs may show up in it; run it again to be sure.
+//
+// The application needs the scopes read:users, read:connections, read:roles and
+// read:role_members.
 type VerifyUsers struct {
-	// The database with the users.
-	DSN redact.Secret `with:"dsn,required"`
-
-	// The tenant's domain, such as example.eu.auth0.com.
-	Domain string `with:"domain,required"`
-
-	// The client id of a machine-to-machine application with a grant on the
-	// Management API. Needed scopes: read:users, read:connections, read:roles,
-	// read:role_members.
-	ClientID string `with:"client_id,required"`
-
-	// The application's secret.
-	ClientSecret redact.Secret `with:"client_secret,required"`
-
-	// A file of PEM certificates to trust beside the system's.
-	CAFile string `with:"ca_file"`
-
-	// The name of the database connection that the accounts belong to.
-	Connection string `with:"connection,required"`
-
-	// Where the users are.
-	Users Users `with:"users,required"`
-
-	// The tenant's role for each value of the role column.
-	Roles map[string]string `with:"roles,required"`
-
-	// The part of each of the tenant's rate-limit buckets that may be drawn on.
-	Share task.Percent `with:"share"`
+	Access
+	Mapping
 
 	// How many users may be without an account, such as those that an import has
 	// reported as permanent failures.
@@ -83,14 +59,9 @@ type Verified struct {
 	Took        float64 `json:"took_seconds"` // from the first look to the last difference
 }
 
-func (t *VerifyUsers) access() access { return access{t.Domain, t.ClientID, t.ClientSecret, t.CAFile} }
-
 // Validate checks the configuration offline.
 func (t *VerifyUsers) Validate() error {
-	errs := []error{t.access().validate(), t.Users.validate(), validateRoles(t.Roles)}
-	if t.Share <= 0 {
-		errs = append(errs, errors.New("share is 0%: nothing could be sent"))
-	}
+	errs := []error{t.Access.validate(), t.Mapping.validate()}
 	if t.AllowUnlinked < 0 {
 		errs = append(errs, errors.New("allow_unlinked is below 0"))
 	}
@@ -102,14 +73,14 @@ func (t *VerifyUsers) Validate() error {
 
 // Check compares the mapping with the live table and asks the tenant for a token.
 func (t *VerifyUsers) Check(ctx context.Context, env *task.Env) error {
-	return checkBoth(ctx, env, t.DSN, t.access(), t.Users, t.Roles, t.Connection)
+	return checkBoth(ctx, env, t.Access, t.Mapping, t.Roles)
 }
 
 // Run compares. The receipt is whole also where it returns an error for
 // differences.
 func (t *VerifyUsers) Run(ctx context.Context, env *task.Env) (Verified, error) {
 	began := time.Now()
-	api, _, err := open(t.access(), float64(t.Share))
+	api, _, err := open(t.Access)
 	if err != nil {
 		return Verified{}, err
 	}
