@@ -17,12 +17,12 @@ import (
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
-// A claim is what a receipt says of a file. Its field is one of
+// A claim is what a receipt says of a file. The field NAME holds its path and
+// NAME_sha256 its hash. Besides,
 //
-//	file      what the step made, with its hash in sha256
-//	metadata  a JSON object that repeats that sha256
-//	report    a report without a hash
-//	NAME      any file, with its hash in NAME_sha256
+//	file      what the step made, may have its hash in sha256
+//	metadata  a JSON object about that file, repeats that sha256
+//	report    is a file also without a hash
 type claim struct {
 	event  int64
 	step   string
@@ -30,15 +30,26 @@ type claim struct {
 	path   string
 	sha256 string // in hex, "" if the receipt has none
 	about  string // of metadata: the hash that it has to repeat
+	again  int64  // event by which its step was begun again since, 0 if it was not
 }
 
-// claims returns what the last receipt of every step says of files. Events are
-// those that fit.
+// claims returns what the last receipt of every step says of files, and of a file
+// that several steps wrote to what the last of them says. Events are those that fit.
 func claims(events []journal.Event) []claim {
 	last := map[string][]claim{}
 	for _, e := range events {
-		if e.Type == journal.StepFinished && e.Receipt != nil {
+		switch {
+		case e.Type == journal.StepStarted:
+			for i := range last[e.Step] {
+				last[e.Step][i].again = e.Seq
+			}
+		case e.Type == journal.StepFinished && e.Receipt != nil:
 			last[e.Step] = claimsOf(e)
+			for step := range last {
+				last[step] = slices.DeleteFunc(last[step], func(c claim) bool {
+					return step != e.Step && slices.ContainsFunc(last[e.Step], func(n claim) bool { return n.path == c.path })
+				})
+			}
 		}
 	}
 	return slices.SortedFunc(func(yield func(claim) bool) {
@@ -128,6 +139,8 @@ func (c claim) weigh(sum string, err error, size int64) (Result, string) {
 		return Unproven, "it repeats the SHA-256 of what it is about; the receipt has no hash of the rest of it"
 	case c.sha256 == "":
 		return Unproven, fmt.Sprintf("%d bytes; the receipt has no hash of it", size)
+	case sum != c.sha256 && c.again > 0:
+		return Unproven, fmt.Sprintf("its step was begun again by event %d and left no receipt since: it may have written to it", c.again)
 	case sum != c.sha256:
 		return Differs, fmt.Sprintf("its SHA-256 is %s, and the receipt says %s", sum, c.sha256)
 	}

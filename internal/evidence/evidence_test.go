@@ -241,3 +241,39 @@ func TestAuditEndsWithItsContext(t *testing.T) {
 		t.Errorf("leftovers: %v", entries)
 	}
 }
+
+// A report that grows line by line is longer than its last receipt says while
+// its step is at work again. Who wrote to it last vouches for it.
+func TestFileOfAStepThatBeganAgainIsUnprovenAndOneThatTwoWroteToCountsOnce(t *testing.T) {
+	t.Parallel()
+	l := newLeft(t)
+	path := l.path("runs/" + testRun + "/rehearsal.json")
+	longer := rehearseText + rehearseText
+	finished := func(step, text string) journal.Event {
+		return journal.Event{Type: journal.StepFinished, Phase: "schema", Step: step, Status: journal.Done,
+			Receipt: []byte(`{"report":"` + path + `","report_sha256":"` + hexSum([]byte(text)) + `"}`)}
+	}
+	began := journal.Event{Type: journal.StepStarted, Phase: "schema", Step: "rehearse", Attempt: 2}
+
+	l.journal(append(l.events(), began))
+	if f := l.of(l.look(), "file", "rehearse", ""); f.Result != Fits {
+		t.Errorf("begun again, not written to: %+v", f)
+	}
+	l.write("runs/"+testRun+"/rehearsal.json", longer)
+	if f := l.of(l.look(), "file", "rehearse", ""); f.Result != Unproven || !strings.Contains(f.Detail, "begun again by event 11") {
+		t.Errorf("begun again, written to: %+v", f)
+	}
+	l.journal(append(l.events(), began, finished("rehearse", longer)))
+	if f := l.of(l.look(), "file", "rehearse", ""); f.Result != Fits {
+		t.Errorf("finished again: %+v", f)
+	}
+	l.journal(append(l.events(), finished("after", longer)))
+	r := l.look()
+	if f := l.of(r, "file", "after", ""); f.Result != Fits || !r.Fits {
+		t.Errorf("two steps wrote to it: %+v", r.Findings)
+	}
+	l.journal(append(l.events(), began, finished("rehearse", rehearseText)))
+	if first := l.look().First(); first == nil || first.Event != 12 {
+		t.Errorf("altered after its last receipt: %+v", first)
+	}
+}

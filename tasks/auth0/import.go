@@ -73,6 +73,7 @@ type Imported struct {
 	Throttled      int64            `json:"throttled"`           // of these, refused as too fast and sent again
 	RateLimit      int64            `json:"rate_limit"`          // the smallest limit that the tenant reported, in requests
 	Report         string           `json:"report"`              // path of report.ndjson
+	ReportSHA256   string           `json:"report_sha256"`       // of that file, "" until its last line is written
 	Took           float64          `json:"took_seconds"`        // from the first look to the last write-back
 	RequestsPerSec float64          `json:"requests_per_second"` // over the whole time
 }
@@ -185,7 +186,9 @@ func (t *ImportUsers) Run(ctx context.Context, env *task.Env) (Imported, error) 
 	if err == nil {
 		err = env.Save(receipt)
 	}
-	if err := errors.Join(err, m.report.end(receipt)); err != nil || runErr != nil {
+	sum, endErr := m.report.end(receipt)
+	receipt.ReportSHA256 = sum
+	if err := errors.Join(err, endErr); err != nil || runErr != nil {
 		return receipt, together(runErr, err)
 	}
 	return receipt, t.verdict(receipt)

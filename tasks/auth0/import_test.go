@@ -2,7 +2,9 @@ package auth0
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -37,6 +39,11 @@ func TestImportGivesEveryUserOneAccount(t *testing.T) {
 	must(t, err)
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("the report has mode %o", info.Mode().Perm())
+	}
+	text, err := os.ReadFile(r.Report)
+	must(t, err)
+	if sum := fmt.Sprintf("%x", sha256.Sum256(text)); sum != r.ReportSHA256 {
+		t.Errorf("the receipt has the report's SHA-256 as %q, and it is %s", r.ReportSHA256, sum)
 	}
 }
 

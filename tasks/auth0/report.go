@@ -3,10 +3,13 @@ package auth0
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -85,8 +88,14 @@ func (r *report) add(line any) error {
 	return nil
 }
 
-// end writes the run's last line and makes the file durable.
-func (r *report) end(receipt any) error {
-	err := r.add(runLine{Run: r.run, Event: "end", At: time.Now().UTC(), Receipt: receipt})
-	return errors.Join(err, r.file.Sync(), r.file.Close())
+// end writes the run's last line, makes the file durable and returns the SHA-256
+// of all of it, in hex.
+func (r *report) end(receipt any) (sum string, err error) {
+	err = r.add(runLine{Run: r.run, Event: "end", At: time.Now().UTC(), Receipt: receipt})
+	digest := sha256.New()
+	_, readErr := io.Copy(digest, io.NewSectionReader(r.file, 0, math.MaxInt64))
+	if err = errors.Join(err, readErr, r.file.Sync(), r.file.Close()); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(digest.Sum(nil)), nil
 }

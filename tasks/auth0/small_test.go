@@ -46,7 +46,8 @@ func TestReportGoesOnWhereADeadProcessStopped(t *testing.T) {
 		t.Errorf("this is run %d, want 2", r.run)
 	}
 	must(t, r.add(failure{Run: r.run, Row: "3"}))
-	must(t, r.end(Imported{Created: 7}))
+	_, err = r.end(Imported{Created: 7})
+	must(t, err)
 	data, err := os.ReadFile(path)
 	must(t, err)
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")

@@ -57,6 +57,8 @@ type Verified struct {
 	Unique      bool    `json:"unique"`       // the table allows an Auth0 id only once
 	Report      string  `json:"report"`       // path of verify-users.ndjson
 	Took        float64 `json:"took_seconds"` // from the first look to the last difference
+
+	ReportSHA256 string `json:"report_sha256"` // of the report, "" until its last line is written
 }
 
 // Validate checks the configuration offline.
@@ -105,7 +107,9 @@ func (t *VerifyUsers) Run(ctx context.Context, env *task.Env) (Verified, error) 
 	c.found.Unique = table.unique
 	runErr := c.compare(ctx, api, table, conn.id, roles)
 	c.found.Report, c.found.Took = path, time.Since(began).Seconds()
-	if err := together(runErr, report.end(c.found)); err != nil {
+	sum, endErr := report.end(c.found)
+	c.found.ReportSHA256 = sum
+	if err := together(runErr, endErr); err != nil {
 		return c.found, err
 	}
 	return c.found, t.verdict(c.found)

@@ -1,7 +1,9 @@
 package auth0
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -102,6 +104,11 @@ func TestVerifyFindsEveryKindOfDifference(t *testing.T) {
 	must(t, err)
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("the report has mode %o", info.Mode().Perm())
+	}
+	text, err := os.ReadFile(r.Report)
+	must(t, err)
+	if sum := fmt.Sprintf("%x", sha256.Sum256(text)); sum != r.ReportSHA256 {
+		t.Errorf("the receipt has the report's SHA-256 as %q, and it is %s", r.ReportSHA256, sum)
 	}
 }
 

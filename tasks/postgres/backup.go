@@ -77,6 +77,8 @@ type BackupReceipt struct {
 	Proven   bool   `json:"proven"`   // read back and equal to the database
 	Removed  int64  `json:"removed"`  // number of older backups that were removed
 	TookMS   int64  `json:"took_ms"`  // from the first look to the proof, in milliseconds
+
+	MetadataSHA256 string `json:"metadata_sha256"` // of the metadata's file
 }
 
 // A Level is what a backup is compared by.
@@ -176,7 +178,10 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	if err != nil {
 		return BackupReceipt{}, fmt.Errorf("back up database %s: %w", config.Database, err)
 	}
-	receipt := metadata.receipt(file)
+	receipt, err := metadata.receipt(file)
+	if err != nil {
+		return receipt, err
+	}
 	if b.KeepDays > 0 {
 		limit := time.Now().Add(-time.Duration(b.KeepDays) * 24 * time.Hour)
 		receipt.Removed = dir.removeOlder(metadata.Database, limit, env.Log)
@@ -200,7 +205,10 @@ func finished(env *task.Env) (BackupReceipt, bool, error) {
 		env.Log.Warn("the backup that an earlier call made is damaged or gone: another one is made", "file", saved.File)
 		return BackupReceipt{}, false, nil
 	}
-	receipt := metadata.receipt(saved.File)
+	receipt, err := metadata.receipt(saved.File)
+	if err != nil {
+		return receipt, false, err
+	}
 	receipt.Removed, receipt.TookMS = saved.Removed, saved.TookMS
 	return receipt, true, task.Skip("backed up to " + saved.File + " by an earlier call")
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -88,7 +89,11 @@ func TestBackupIsProvenAndDescribed(t *testing.T) {
 					t.Errorf("mode of %s = %v, %v", file, info.Mode(), err)
 				}
 			}
-			if raw, err := os.ReadFile(receipt.Metadata); err != nil || strings.Contains(string(raw), password(t, dsn)) {
+			raw, err := os.ReadFile(receipt.Metadata)
+			if sum := fmt.Sprintf("%x", sha256.Sum256(raw)); sum != receipt.MetadataSHA256 {
+				t.Errorf("the receipt has the metadata's SHA-256 as %q, and it is %s", receipt.MetadataSHA256, sum)
+			}
+			if err != nil || strings.Contains(string(raw), password(t, dsn)) {
 				t.Errorf("the metadata holds the password, or %v", err)
 			}
 		})

@@ -79,12 +79,17 @@ func (m Metadata) write(path string) (err error) {
 	return file.Sync()
 }
 
-// receipt is the metadata as the step that made the backup reports it.
-func (m Metadata) receipt(file string) BackupReceipt {
-	return BackupReceipt{
-		File: file, Metadata: file + metadataSuffix, Database: m.Database, Snapshot: m.Snapshot,
-		Bytes: m.Bytes, Rows: m.Rows, Tables: int64(len(m.Tables)), SHA256: m.SHA256, Proven: m.Proven,
+// receipt is the metadata, which lies beside file, as the step that made the
+// backup reports it.
+func (m Metadata) receipt(file string) (BackupReceipt, error) {
+	sum, err := sha256File(file + metadataSuffix)
+	if err != nil {
+		return BackupReceipt{}, fmt.Errorf("read the metadata of a backup: %w", err)
 	}
+	return BackupReceipt{
+		File: file, Metadata: file + metadataSuffix, MetadataSHA256: sum, Database: m.Database, Snapshot: m.Snapshot,
+		Bytes: m.Bytes, Rows: m.Rows, Tables: int64(len(m.Tables)), SHA256: m.SHA256, Proven: m.Proven,
+	}, nil
 }
 
 // toolVersions names the programs that made a backup.

@@ -51,6 +51,7 @@ type Rehearsal struct {
 	StrongestLock string `json:"strongest_lock"` // the strongest lock on a table that was there before, as in pg_locks; "" if there is none
 	WindowMS      int64  `json:"window_ms"`      // how long such a table can't be written to, all migrations together, in milliseconds
 	Report        string `json:"report"`         // path of the report, "" if nothing was pending
+	ReportSHA256  string `json:"report_sha256"`  // of the report, "" if nothing was pending
 }
 
 // Validate holds that the way to make the copy is one.
@@ -172,8 +173,7 @@ func (r *Rehearse) perform(ctx context.Context, env *task.Env, f *folder, c *clo
 	}
 	watch.report.summarize(&receipt)
 	receipt.Report = filepath.Join(env.Dir, "rehearsal-"+c.source+".json")
-	if writeErr := watch.report.write(receipt.Report); writeErr != nil {
-		return receipt, errors.Join(err, writeErr)
-	}
-	return receipt, err
+	var writeErr error
+	receipt.ReportSHA256, writeErr = watch.report.write(receipt.Report)
+	return receipt, errors.Join(err, writeErr)
 }

@@ -3,8 +3,10 @@ package schema_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +66,9 @@ func reportOf(t testing.TB, receipt schema.Rehearsal) seen {
 		t.Fatalf("report %v, error %v", info, err)
 	}
 	text, err := os.ReadFile(receipt.Report)
+	if sum := fmt.Sprintf("%x", sha256.Sum256(text)); sum != receipt.ReportSHA256 {
+		t.Errorf("the receipt has the report's SHA-256 as %q, and it is %s", receipt.ReportSHA256, sum)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -99,14 +100,16 @@ func (m *migrationReport) window() float64 {
 	return window
 }
 
-// write puts the report into a file for the account alone.
-func (r *report) write(path string) error {
+// write puts the report into a file for the account alone, and returns the
+// file's SHA-256, in hex.
+func (r *report) write(path string) (sum string, err error) {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the report: %w", err)
+		return "", fmt.Errorf("encode the report: %w", err)
 	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+	text = append(text, '\n')
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return "", fmt.Errorf("write the report: %w", err)
 	}
-	return nil
+	return fmt.Sprintf("%x", sha256.Sum256(text)), nil
 }
