@@ -250,8 +250,10 @@ func TestFileOfAStepThatBeganAgainIsUnprovenAndOneThatTwoWroteToCountsOnce(t *te
 	path := l.path("runs/" + testRun + "/rehearsal.json")
 	longer := rehearseText + rehearseText
 	finished := func(step, text string) journal.Event {
-		return journal.Event{Type: journal.StepFinished, Phase: "schema", Step: step, Status: journal.Done,
-			Receipt: []byte(`{"report":"` + path + `","report_sha256":"` + hexSum([]byte(text)) + `"}`)}
+		return journal.Event{
+			Type: journal.StepFinished, Phase: "schema", Step: step, Status: journal.Done,
+			Receipt: []byte(`{"report":"` + path + `","report_sha256":"` + hexSum([]byte(text)) + `"}`),
+		}
 	}
 	began := journal.Event{Type: journal.StepStarted, Phase: "schema", Step: "rehearse", Attempt: 2}
 
