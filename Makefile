@@ -40,7 +40,7 @@ soak: setup ## Run the long tests too
 	PHASEGATE_SOAK=1 go test -timeout 120m -skip '^TestSweep' ./...
 	PHASEGATE_SOAK=1 go test -timeout 60m -v -run '^TestSweep' ./internal/cli
 
-generate: ## Rewrite docs/tasks.md and plans/plan.schema.json from the sources
+generate: ## Rewrite docs/tasks.md and the JSON schemas from the sources
 	@scripts/setup go
 	go run ./internal/reference
 

@@ -32,8 +32,8 @@ const (
 
 // A Finding is one thing that was looked at.
 type Finding struct {
-	What   string `json:"what"` // journal, end, plan, file or manifest
-	Result Result `json:"result"`
+	What   string `json:"what"`            // journal, end, plan, file or manifest
+	Result Result `json:"result"`          // what the look showed
 	Event  int64  `json:"event,omitempty"` // the event that says what it should be, 0 if none does
 	Step   string `json:"step,omitempty"`  // whose receipt names the file
 	Path   string `json:"path,omitempty"`  // of the plan or the file
@@ -42,7 +42,7 @@ type Finding struct {
 
 // A Report is what an audit found.
 type Report struct {
-	Run      string         `json:"run"`
+	Run      string         `json:"run"`              // its name
 	Plan     string         `json:"plan"`             // its name
 	Digest   string         `json:"digest"`           // SHA-256 of the plan and its files, in hex
 	Status   journal.Status `json:"status"`           // as the events up to the first that does not fit leave it
@@ -50,7 +50,7 @@ type Report struct {
 	Last     string         `json:"last"`             // SHA-256 of the last of them, in hex
 	Bundle   string         `json:"bundle,omitempty"` // SHA-256 of the bundle that was looked at, in hex
 	Fits     bool           `json:"fits"`             // nothing differs
-	Findings []Finding      `json:"findings"`
+	Findings []Finding      `json:"findings"`         // all that was looked at
 }
 
 // First returns the finding at the first event that does not fit, or what else

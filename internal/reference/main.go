@@ -1,6 +1,7 @@
-// Command reference writes what a machine can say of the plan language and of
-// its tasks, from the Go types and their comments: docs/tasks.md for people, and
-// plans/plan.schema.json for editors. Run it as `make generate`.
+// Command reference writes what a machine can say of the plan language, of its
+// tasks and of the journal, from the Go types and their comments: docs/tasks.md
+// for people, plans/plan.schema.json for editors, and docs/journal.schema.json
+// for programs that read a journal. Run it as `make generate`.
 //
 // With -diff it writes nothing, and fails when a file is not what it would write.
 package main
@@ -60,7 +61,15 @@ func generate(root string, set task.Set) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []file{{"docs/tasks.md", []byte(markdown(entries))}, {"plans/plan.schema.json", schema}}, nil
+	contract, err := source.journalSchema()
+	if err != nil {
+		return nil, err
+	}
+	return []file{
+		{"docs/tasks.md", []byte(markdown(entries))},
+		{"plans/plan.schema.json", schema},
+		{"docs/journal.schema.json", contract},
+	}, nil
 }
 
 // stale returns an error that names each file whose content on disk differs.

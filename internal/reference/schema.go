@@ -26,6 +26,7 @@ type schema struct {
 	Enum        []string           `json:"enum,omitempty"`
 	Default     any                `json:"default,omitempty"`
 	Pattern     string             `json:"pattern,omitempty"`
+	Format      string             `json:"format,omitempty"`
 	Minimum     json.Number        `json:"minimum,omitempty"`
 	Maximum     json.Number        `json:"maximum,omitempty"`
 	Required    []string           `json:"required,omitempty"`

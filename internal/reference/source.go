@@ -24,10 +24,13 @@ type source struct {
 	root     string                              // directory of go.mod
 	packages map[string]map[string]*ast.TypeSpec // by import path and name; read when first asked for
 	docs     map[*ast.TypeSpec]*ast.CommentGroup
+	values   map[string][]*ast.ValueSpec // constants, by directory
 }
 
 func newSource(root string) *source {
-	return &source{root, map[string]map[string]*ast.TypeSpec{}, map[*ast.TypeSpec]*ast.CommentGroup{}}
+	return &source{
+		root, map[string]map[string]*ast.TypeSpec{}, map[*ast.TypeSpec]*ast.CommentGroup{}, map[string][]*ast.ValueSpec{},
+	}
 }
 
 // spec returns the declaration of a named type of this module.
@@ -120,15 +123,18 @@ func (s *source) parse(dir string) (map[string]*ast.TypeSpec, error) {
 		}
 		for _, decl := range file.Decls {
 			if decl, ok := decl.(*ast.GenDecl); ok {
-				s.collect(decl, specs)
+				s.collect(dir, decl, specs)
 			}
 		}
 	}
 	return specs, nil
 }
 
-func (s *source) collect(decl *ast.GenDecl, specs map[string]*ast.TypeSpec) {
+func (s *source) collect(dir string, decl *ast.GenDecl, specs map[string]*ast.TypeSpec) {
 	for _, spec := range decl.Specs {
+		if value, ok := spec.(*ast.ValueSpec); ok && decl.Tok == token.CONST {
+			s.values[dir] = append(s.values[dir], value)
+		}
 		spec, ok := spec.(*ast.TypeSpec)
 		if !ok {
 			continue

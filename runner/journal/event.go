@@ -60,49 +60,53 @@ const (
 
 // An Event is one fact. Which fields are set is said beside them.
 type Event struct {
-	Seq  int64     `json:"seq"`  // 1, 2, 3, ...
-	Time time.Time `json:"time"` // UTC
-	Type Type      `json:"type"`
-	Run  string    `json:"run"`
+	Seq  int64     `json:"seq"`            // 1, 2, 3, ...
+	Time time.Time `json:"time"`           // UTC
+	Type Type      `json:"type"`           // what the event tells
+	Run  string    `json:"run"`            // the run's name
 	Prev string    `json:"prev,omitempty"` // SHA-256 of the event before as it was written, in hex
 
 	// Opened.
-	Contract string   `json:"contract,omitempty"`
-	Command  string   `json:"command,omitempty"` // run or rollback
-	Version  string   `json:"version,omitempty"` // of phasegate
-	Plan     string   `json:"plan,omitempty"`    // its name
-	File     string   `json:"file,omitempty"`    // the plan's file, as it was named to phasegate
-	Digest   string   `json:"digest,omitempty"`  // SHA-256 of the plan and its files, in hex
-	Phases   []string `json:"phases,omitempty"`  // all of the plan's
+
+	Contract string   `json:"contract,omitempty"` // version of the events' form
+	Command  string   `json:"command,omitempty"`  // run or rollback
+	Version  string   `json:"version,omitempty"`  // of phasegate
+	Plan     string   `json:"plan,omitempty"`     // its name
+	File     string   `json:"file,omitempty"`     // the plan's file, as it was named to phasegate
+	Digest   string   `json:"digest,omitempty"`   // SHA-256 of the plan and its files, in hex
+	Phases   []string `json:"phases,omitempty"`   // all of the plan's
 	// Variables has a short fingerprint of each variable that says what the run
 	// works on, by name. It tells that a value changed, not what it is.
 	Variables map[string]string `json:"variables,omitempty"`
 
 	Found Status `json:"found,omitempty"` // how an earlier session left the run; running if its process died
-	PID   int    `json:"pid,omitempty"`
-	Host  string `json:"host,omitempty"`
+	PID   int    `json:"pid,omitempty"`   // of the process
+	Host  string `json:"host,omitempty"`  // its machine
 
 	// Phase and step events.
-	Phase   string          `json:"phase,omitempty"`
-	Step    string          `json:"step,omitempty"`
-	Task    string          `json:"task,omitempty"`
-	Kind    Kind            `json:"kind,omitempty"`
+
+	Phase   string          `json:"phase,omitempty"`   // its name
+	Step    string          `json:"step,omitempty"`    // its id
+	Task    string          `json:"task,omitempty"`    // what the step carries out
+	Kind    Kind            `json:"kind,omitempty"`    // in which list of its phase the step stands
 	Changes bool            `json:"changes,omitempty"` // the task may change something
 	Attempt int             `json:"attempt,omitempty"` // 1, 2, ... over all sessions
 	Status  Status          `json:"status,omitempty"`  // of finished and closed events
 	Receipt json.RawMessage `json:"receipt,omitempty"` // of saved and finished steps
 
-	// Why it is so: failures, skipped steps, closed gates.
-	Reason string `json:"reason,omitempty"`
-	Hint   string `json:"hint,omitempty"`
-	Stack  string `json:"stack,omitempty"` // of a task that panicked
+	// Failures, skipped steps, closed gates.
+
+	Reason string `json:"reason,omitempty"` // why it is so
+	Hint   string `json:"hint,omitempty"`   // what can be done about it
+	Stack  string `json:"stack,omitempty"`  // of a task that panicked
 
 	// What the probes saw: Outage has one probe's outage, PhaseFinished the
 	// sum of the probe that was away the longest.
-	Probe      string    `json:"probe,omitempty"`
-	From       time.Time `json:"from,omitzero"`
-	To         time.Time `json:"to,omitzero"`
-	DowntimeMS int64     `json:"downtime_ms,omitempty"`
-	BudgetMS   int64     `json:"budget_ms,omitempty"`
-	DurationMS int64     `json:"duration_ms,omitempty"` // of a finished step or phase
+
+	Probe      string    `json:"probe,omitempty"`       // its name
+	From       time.Time `json:"from,omitzero"`         // first request of the outage that failed
+	To         time.Time `json:"to,omitzero"`           // first request after it that did not
+	DowntimeMS int64     `json:"downtime_ms,omitempty"` // as the probes saw it, in milliseconds
+	BudgetMS   int64     `json:"budget_ms,omitempty"`   // the phase's, in milliseconds
+	DurationMS int64     `json:"duration_ms,omitempty"` // of a finished step or phase, in milliseconds
 }

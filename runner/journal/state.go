@@ -8,18 +8,18 @@ import (
 
 // State is where a run stands: the fold of its events.
 type State struct {
-	Run    string `json:"run"`
-	Plan   string `json:"plan"`
-	File   string `json:"file"`   // the plan's file, as it was last named
-	Digest string `json:"digest"` // SHA-256 of the plan and its files, in hex
-	Status Status `json:"status"`
+	Run    string `json:"run"`              // its name
+	Plan   string `json:"plan"`             // its name
+	File   string `json:"file"`             // the plan's file, as it was last named
+	Digest string `json:"digest"`           // SHA-256 of the plan and its files, in hex
+	Status Status `json:"status"`           // how the run stands
 	Reason string `json:"reason,omitempty"` // why it stands so
 	Hint   string `json:"hint,omitempty"`   // what can be done about it
 	Holder Holder `json:"holder"`           // who has it, or had it last
 
-	Variables map[string]string `json:"variables,omitempty"` // see Event
+	Variables map[string]string `json:"variables,omitempty"` // fingerprints, by name
 
-	Began    time.Time `json:"began"`
+	Began    time.Time `json:"began"`     // time of the first event
 	LastSeen time.Time `json:"last_seen"` // time of the last event
 
 	Phases []*Phase `json:"phases"` // all of the plan's, in its order
@@ -29,33 +29,33 @@ type State struct {
 
 // A Holder is the process of a session.
 type Holder struct {
-	PID  int    `json:"pid"`
-	Host string `json:"host"`
+	PID  int    `json:"pid"`  // of the process
+	Host string `json:"host"` // its machine
 }
 
 // A Phase is where one phase stands. Status is "" before it starts.
 type Phase struct {
-	Name       string  `json:"name"`
-	Status     Status  `json:"status"`
+	Name       string  `json:"name"`               // as in the plan
+	Status     Status  `json:"status"`             // "" before it starts
 	Rollback   Status  `json:"rollback,omitempty"` // of its hooks, if they were called
-	Reason     string  `json:"reason,omitempty"`
-	DurationMS int64   `json:"duration_ms"`
-	DowntimeMS int64   `json:"downtime_ms"` // as the probes saw it
-	Steps      []*Step `json:"steps"`       // in the order in which they first started
+	Reason     string  `json:"reason,omitempty"`   // why it stands so
+	DurationMS int64   `json:"duration_ms"`        // in milliseconds, over all sessions
+	DowntimeMS int64   `json:"downtime_ms"`        // as the probes saw it
+	Steps      []*Step `json:"steps"`              // in the order in which they first started
 }
 
 // A Step is where one step stands.
 type Step struct {
-	ID         string          `json:"id"`
-	Task       string          `json:"task"`
-	Kind       Kind            `json:"kind"`
-	Changes    bool            `json:"changes"`
-	Status     Status          `json:"status"`
-	Attempts   int             `json:"attempts"`
-	Reason     string          `json:"reason,omitempty"`
-	Hint       string          `json:"hint,omitempty"`
+	ID         string          `json:"id"`                // as in the plan
+	Task       string          `json:"task"`              // what the step carries out
+	Kind       Kind            `json:"kind"`              // in which list of its phase it stands
+	Changes    bool            `json:"changes"`           // the task may change something
+	Status     Status          `json:"status"`            // how the step stands
+	Attempts   int             `json:"attempts"`          // over all sessions
+	Reason     string          `json:"reason,omitempty"`  // why it stands so
+	Hint       string          `json:"hint,omitempty"`    // what can be done about it
 	Receipt    json.RawMessage `json:"receipt,omitempty"` // the last one, whole or in part
-	DurationMS int64           `json:"duration_ms"`
+	DurationMS int64           `json:"duration_ms"`       // of the last attempt, in milliseconds
 }
 
 // Finished tells whether the step is never run again.
@@ -105,7 +105,7 @@ func (s *State) open(e Event) {
 	if s.Run == "" {
 		s.Run, s.Plan, s.Began, s.Variables = e.Run, e.Plan, e.Time, e.Variables
 		for _, name := range e.Phases {
-			s.Phases = append(s.Phases, &Phase{Name: name})
+			s.Phases = append(s.Phases, &Phase{Name: name, Steps: []*Step{}})
 		}
 	}
 	s.File, s.Digest = e.File, e.Digest
@@ -163,7 +163,7 @@ func (s *State) finishPhase(e Event) {
 func (s *State) phase(name string) *Phase {
 	i := slices.IndexFunc(s.Phases, func(p *Phase) bool { return p.Name == name })
 	if i < 0 {
-		s.Phases = append(s.Phases, &Phase{Name: name})
+		s.Phases = append(s.Phases, &Phase{Name: name, Steps: []*Step{}})
 		i = len(s.Phases) - 1
 	}
 	return s.Phases[i]
