@@ -32,7 +32,7 @@ func All() task.Set {
 		task.Look("schema/status", &schema.Status{}),
 		task.Look("schema/rehearse", &schema.Rehearse{Copy: "auto", StatementTimeout: 15 * time.Minute}),
 		task.Of("schema/apply", &schema.Apply{
-			LockTimeout: 2 * time.Second, LockTries: 20, StatementTimeout: 15 * time.Minute,
+			LockTimeout: 100 * time.Millisecond, LockTries: 150, StatementTimeout: 15 * time.Minute,
 		}),
 
 		task.Of("service/stop", &service.Stop{Timeout: time.Minute}),

@@ -3,9 +3,12 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
@@ -27,6 +30,14 @@ type applier struct {
 	limits   limits
 	log      *slog.Logger
 	watch    watcher // nil if nobody watches
+
+	// doubt is whether the next statement outside a transaction may have been
+	// run by a call that was killed before it could record it.
+	doubt bool
+
+	// ready is whether the session has its limits and nothing else that an
+	// earlier migration has set.
+	ready bool
 }
 
 // A watcher sees each statement run. A file is begun again after a try that did
@@ -37,66 +48,110 @@ type watcher interface {
 	end(ctx context.Context, finish func() error) error
 }
 
-// apply runs one migration, or what is left of it. A migration that cannot get
-// a lock soon gives way, so that the application's queries do not queue up
-// behind it, and tries again a little later.
+// apply runs one migration, or what is left of it.
 func (a *applier) apply(ctx context.Context, file migrate.File) error {
 	transactional, err := a.folder.transactional(file)
 	if err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
-		err := a.once(ctx, file, transactional)
+	err = a.patiently(ctx, file.Name(), func() error { return a.once(ctx, file, transactional) })
+	if err == nil {
+		return nil
+	}
+	if blocked, ok := errors.AsType[*blockedError](err); ok {
+		return blocked.with(a.folder.failed(ctx, file, blocked.err))
+	}
+	return a.folder.failed(ctx, file, err)
+}
+
+// patiently calls try until it gets its locks. A try that does not get one soon
+// gives way, so that the application's queries do not queue up behind it, and is
+// called again a little later. The error of the last one tells who was waited for.
+func (a *applier) patiently(ctx context.Context, name string, try func() error) error {
+	out := a.database.lookout()
+	defer out.close()
+	for n := 1; ; n++ {
+		waitedFor, err := out.during(ctx, a.limits.lock, try)
 		if err == nil {
 			return nil
 		}
-		if code(err) != lockNotAvailable || ctx.Err() != nil {
-			return a.folder.failed(ctx, file, err)
+		if c := code(err); c != lockNotAvailable && c != deadlockDetected || ctx.Err() != nil {
+			return err
 		}
-		others := a.database.transactions(ctx)
-		if try >= a.limits.tries {
-			return fmt.Errorf("%w; tried %d times for %s; transactions open longest: %s",
-				a.folder.failed(ctx, file, err), try, a.limits.lock, others)
+		if waitedFor == "" {
+			waitedFor = "not seen; transactions open longest: " + a.database.transactions(ctx)
 		}
-		a.log.Info("another session locks a table, trying again soon", "file", file.Name(), "try", try, "open longest", others)
+		if n >= a.limits.tries {
+			return &blockedError{err: err, tries: n, each: a.limits.lock, by: waitedFor}
+		}
+		a.log.Info("another session locks a table, trying again soon", "file", name, "try", n, "waited for", waitedFor)
 		if err := pause(ctx, a.limits.lock); err != nil {
-			return a.folder.failed(ctx, file, err)
+			return err
 		}
 	}
 }
 
-// pause gives way for between a half and one and a half times around, at least
-// for a tenth of a second and at most for a few seconds: two that queue for the
-// same lock are not to meet again and again.
+// pause gives way for between one and three times around, at least for two
+// tenths of a second and at most for a few seconds: what has queued up behind
+// us is to be served first, and two that queue for the same lock are not to meet
+// again and again.
 func pause(ctx context.Context, around time.Duration) error {
 	around = min(max(around, 200*time.Millisecond), 2*time.Second)
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(around/2 + rand.N(around)):
+	case <-time.After(around + rand.N(2*around)):
 		return nil
 	}
 }
 
 // once runs a migration once.
 func (a *applier) once(ctx context.Context, file migrate.File, transactional bool) error {
-	if err := a.prepare(ctx); err != nil {
+	if !transactional {
+		return a.outsideOnce(ctx, file)
+	}
+	if err := a.watchFile(ctx, file, true); err != nil {
 		return err
 	}
-	if a.watch != nil {
-		if err := a.watch.begin(ctx, file, transactional); err != nil {
+	err := a.inOne(ctx, func() error { return a.execute(ctx, file, a.inside) })
+	a.ready = err == nil && leavesSession(file)
+	return err
+}
+
+var (
+	harmless  = regexp.MustCompile(`(?i)^(?:create|alter|drop|comment|grant|revoke|insert|update|delete|truncate)\s`)
+	sessional = regexp.MustCompile(`(?i)set_config|\bextension\b`)
+)
+
+// leavesSession tells whether a migration sets nothing in the session, as far as
+// its words show: most do not, and then nothing has to be set back.
+func leavesSession(file migrate.File) bool {
+	stmts, err := statements(file)
+	return err == nil && !sessional.Match(file.Bytes()) &&
+		!slices.ContainsFunc(stmts, func(stmt *migrate.Stmt) bool { return !harmless.MatchString(stmt.Text) })
+}
+
+// watchFile lets whoever watches see the database before the file.
+func (a *applier) watchFile(ctx context.Context, file migrate.File, transactional bool) error {
+	if a.watch == nil {
+		return nil
+	}
+	return a.watch.begin(ctx, file, transactional)
+}
+
+// inOne runs work and records it in one transaction, or takes it back.
+func (a *applier) inOne(ctx context.Context, work func() error) error {
+	if a.ready {
+		if err := a.inside(ctx, "begin"); err != nil {
 			return err
 		}
-	}
-	if !transactional {
-		return a.execute(ctx, file, a.outside)
-	}
-	conn, history := a.database.conn, a.database.revisions
-	if _, err := conn.ExecContext(ctx, "begin"); err != nil {
+	} else if err := a.prepare(ctx, "; begin"); err != nil {
 		return err
 	}
+	a.ready = false
+	history := a.database.revisions
 	history.hold()
-	err := a.execute(ctx, file, a.inside)
+	err := work()
 	if err == nil {
 		err = a.finish(ctx)
 	}
@@ -111,10 +166,9 @@ func (a *applier) once(ctx context.Context, file migrate.File, transactional boo
 func (a *applier) finish(ctx context.Context) error {
 	commit := func() error {
 		if err := a.database.revisions.flush(ctx); err != nil {
-			return fmt.Errorf("record it: %w", err)
+			return fmt.Errorf("record and commit it: %w", err)
 		}
-		_, err := a.database.conn.ExecContext(ctx, "commit")
-		return err
+		return nil
 	}
 	if a.watch != nil {
 		return a.watch.end(ctx, commit)
@@ -128,17 +182,28 @@ func (a *applier) rollback(ctx context.Context) {
 	_, _ = a.database.conn.ExecContext(ctx, "rollback")
 }
 
-// prepare undoes what an earlier migration has set in the session, and sets the
-// limits. The server is to notice within a second that we are gone, and to let
-// go of our locks.
-func (a *applier) prepare(ctx context.Context) error {
-	_, err := a.database.conn.ExecContext(ctx, fmt.Sprintf(
-		"reset all; reset role; set client_connection_check_interval = '1s'; set lock_timeout = %d; set statement_timeout = %d",
-		a.limits.lock.Milliseconds(), a.limits.statement.Milliseconds()))
+// prepare undoes what an earlier migration has set in the session, sets the
+// limits, and then does more. The server is to notice within a second that we
+// are gone, and to let go of our locks.
+//
+// The server ends a routine vacuum that stands in the way of a lock, but only
+// when it looks for deadlocks, by default after a second: with a shorter
+// lock_timeout it never would. A superuser has it look earlier.
+func (a *applier) prepare(ctx context.Context, more string) error {
+	_, err := a.database.conn.ExecContext(ctx, fmt.Sprintf(`
+		reset all; reset role; set client_connection_check_interval = '1s';
+		select set_config('deadlock_timeout', '%dms', false) from pg_roles where rolname = current_user and rolsuper;
+		%s%s`, max(1, a.limits.lock.Milliseconds()/2), a.timeouts(), more))
 	if err != nil {
 		return fmt.Errorf("set the session's limits: %w", err)
 	}
 	return nil
+}
+
+// timeouts is the statement that sets the limits.
+func (a *applier) timeouts() string {
+	return fmt.Sprintf("set lock_timeout = %d; set statement_timeout = %d",
+		a.limits.lock.Milliseconds(), a.limits.statement.Milliseconds())
 }
 
 // execute has Atlas run the statements of file that are not recorded as run.
@@ -191,21 +256,4 @@ func (c *current) Log(entry migrate.LogEntry) {
 	if entry, ok := entry.(migrate.LogStmt); ok {
 		c.stmt = entry.Stmt
 	}
-}
-
-// transactions describes the longest open transactions of others, which are what
-// a lock is usually waited for: by application, not by person.
-func (d *database) transactions(ctx context.Context) string {
-	var who sql.NullString
-	err := d.conn.QueryRowContext(ctx, `
-		select string_agg(format('%s (%s for %s s)', coalesce(nullif(application_name, ''), 'unnamed'),
-		                         coalesce(state, 'unknown'), seconds), ', ')
-		  from (select application_name, state, extract(epoch from now() - xact_start)::int as seconds
-		          from pg_stat_activity
-		         where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
-		         order by xact_start limit 3) oldest`).Scan(&who)
-	if err != nil || who.String == "" {
-		return "none now"
-	}
-	return who.String
 }

@@ -10,7 +10,6 @@ import (
 	"ariga.io/atlas/sql/migrate"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -30,8 +29,8 @@ type Apply struct {
 	Dir              task.Path     `with:"dir,required"`      // directory of the migrations and of atlas.sum, their checksums
 	Baseline         string        `with:"baseline"`          // version whose tables are there already in a database that has no history; ignored where there is one or the database is empty
 	To               string        `with:"to"`                // last version to apply; default the newest
-	LockTimeout      time.Duration `with:"lock_timeout"`      // how long to queue for a lock before giving way to others; default 2s
-	LockTries        int           `with:"lock_tries"`        // how often to queue again; default 20
+	LockTimeout      time.Duration `with:"lock_timeout"`      // how long to queue for a lock before giving way to the application's queries, which queue up behind; default 100ms
+	LockTries        int           `with:"lock_tries"`        // how often to queue, with a pause of a few tenths of a second between; default 150, which takes about 75s
 	StatementTimeout time.Duration `with:"statement_timeout"` // how long a statement may run, but for CONCURRENTLY; default 15m, 0 for no limit
 }
 
@@ -89,15 +88,11 @@ func (a *Apply) Run(ctx context.Context, env *task.Env) (Applied, error) {
 	if err != nil {
 		return Applied{}, err
 	}
-	lock, err := pg.Acquire(ctx, a.DSN)
+	d, lock, err := openLocked(ctx, a.DSN)
 	if err != nil {
 		return Applied{}, err
 	}
 	defer lock.Release()
-	d, err := open(ctx, a.DSN)
-	if err != nil {
-		return Applied{}, err
-	}
 	defer d.close()
 	s, err := a.plan(ctx, d, f)
 	if err != nil {

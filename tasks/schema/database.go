@@ -25,6 +25,7 @@ import (
 // session is what makes them one.
 type database struct {
 	name      string
+	config    *pgx.ConnConfig
 	pool      *sql.DB
 	conn      *sql.Conn
 	driver    migrate.Driver
@@ -48,12 +49,38 @@ func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) 
 		_ = pool.Close()
 		return nil, explain(ctx, dsn, config.Database)
 	}
-	d := &database{name: config.Database, pool: pool, conn: conn, revisions: &revisions{conn: conn}}
+	d := &database{name: config.Database, config: config, pool: pool, conn: conn, revisions: &revisions{conn: conn}}
 	if d.driver, err = postgres.Open(conn); err != nil {
 		d.close()
 		return nil, fmt.Errorf("look at database %s: %w", config.Database, err)
 	}
 	return d, nil
+}
+
+// openLocked connects and takes the lock that keeps every other phasegate off
+// the database, both at once.
+func openLocked(ctx context.Context, dsn redact.Secret) (*database, *pg.Lock, error) {
+	type opened struct {
+		database *database
+		err      error
+	}
+	connected := make(chan opened, 1)
+	go func() {
+		d, err := open(ctx, dsn)
+		connected <- opened{d, err}
+	}()
+	lock, err := pg.Acquire(ctx, dsn)
+	other := <-connected
+	if err == nil && other.err == nil {
+		return other.database, lock, nil
+	}
+	if err == nil {
+		lock.Release()
+		err = other.err
+	} else if other.err == nil {
+		other.database.close()
+	}
+	return nil, nil, err
 }
 
 // explain connects once more, in the way that says what is wrong.

@@ -18,6 +18,7 @@ import (
 const (
 	undefinedTable     = "42P01"
 	lockNotAvailable   = "55P03"
+	deadlockDetected   = "40P01"
 	queryCanceled      = "57014"
 	noPrivilege        = "42501"
 	activeTransaction  = "25001" // the statement must not be in a transaction
@@ -91,8 +92,8 @@ func abridged(sql string) string {
 
 func hint(server *pgconn.PgError) string {
 	switch server.Code {
-	case lockNotAvailable:
-		return "find out who holds a lock on the table, end that session or stop the application, then go on with the run"
+	case lockNotAvailable, deadlockDetected:
+		return "end that session, select pg_terminate_backend(PID), or wait until it has ended, then go on with the run"
 	case queryCanceled:
 		return "raise statement_timeout for this step, if schema/rehearse shows that it really needs longer"
 	case noPrivilege:

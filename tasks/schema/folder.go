@@ -109,7 +109,7 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 	case len(modes) == 0 || slices.Equal(modes, []string{"file"}):
 		return true, f.uninterrupted(file)
 	case slices.Equal(modes, []string{"none"}):
-		return false, nil
+		return false, f.named(file)
 	}
 	return false, fmt.Errorf("%s: atlas:txmode is %s: it is file (the default) or none", path, strings.Join(modes, " "))
 }

@@ -119,7 +119,7 @@ func weighty(t *testing.T) task.Path {
 			"create index on people (age);\n"+
 			"alter table people add column code uuid default gen_random_uuid();\n"+
 			"alter table people add column ward int references wards;\n",
-		"3_outside.sql", outside+"create index concurrently on people (ward);\n")
+		"3_outside.sql", outside+"create index concurrently people_ward on people (ward);\n")
 }
 
 func TestLocksAndRewritesAreThoseOfEachStatement(t *testing.T) {

@@ -114,5 +114,11 @@ func conninfo(value string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 }
 
-// literal quotes a string for SQL.
-func literal(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }
+// literal quotes a string for SQL, whatever standard_conforming_strings is.
+func literal(value string) string {
+	quoted := "'" + strings.ReplaceAll(value, "'", "''") + "'"
+	if strings.Contains(value, `\`) {
+		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"ariga.io/atlas/sql/migrate"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -43,6 +45,15 @@ type revisions struct {
 	// migration only its last state matters.
 	held    bool
 	pending *migrate.Revision
+
+	// The next revision ends the transaction that has been begun for the one
+	// statement it records.
+	commits bool
+
+	// What was read, so that it is read once and not for each migration. The
+	// lock on the database keeps other writers away.
+	isKnown bool
+	known   []*migrate.Revision
 }
 
 // Ident names the table.
@@ -59,8 +70,30 @@ func (r *revisions) create(ctx context.Context) error {
 }
 
 // ReadRevisions returns the history in the order of versions, empty if there is
-// no table. Rows whose version begins with a dot are not revisions.
+// no table.
 func (r *revisions) ReadRevisions(ctx context.Context) ([]*migrate.Revision, error) {
+	if err := r.learn(ctx); err != nil {
+		return nil, err
+	}
+	copies := make([]*migrate.Revision, len(r.known))
+	for i, revision := range r.known {
+		again := *revision
+		copies[i] = &again
+	}
+	return copies, nil
+}
+
+// learn reads the table if what is in it is not known.
+func (r *revisions) learn(ctx context.Context) (err error) {
+	if !r.isKnown {
+		r.known, err = r.read(ctx)
+		r.isKnown = err == nil
+	}
+	return err
+}
+
+// read reads the table. Rows whose version begins with a dot are not revisions.
+func (r *revisions) read(ctx context.Context) ([]*migrate.Revision, error) {
 	rows, err := r.conn.QueryContext(ctx, `
 		select version, description, type, applied, total, executed_at, execution_time,
 		       coalesce(error, ''), coalesce(error_stmt, ''), hash, coalesce(partial_hashes, '[]'), operator_version
@@ -94,15 +127,19 @@ func (r *revisions) ReadRevisions(ctx context.Context) ([]*migrate.Revision, err
 
 // ReadRevision returns one revision, or migrate.ErrRevisionNotExist.
 func (r *revisions) ReadRevision(ctx context.Context, version string) (*migrate.Revision, error) {
-	history, err := r.ReadRevisions(ctx)
-	if err != nil {
+	if err := r.learn(ctx); err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(history, func(revision *migrate.Revision) bool { return revision.Version == version })
-	if i < 0 {
+	i, found := slices.BinarySearchFunc(r.known, version, byVersion)
+	if !found {
 		return nil, migrate.ErrRevisionNotExist
 	}
-	return history[i], nil
+	again := *r.known[i]
+	return &again, nil
+}
+
+func byVersion(revision *migrate.Revision, version string) int {
+	return strings.Compare(revision.Version, version)
 }
 
 // WriteRevision records a revision, or its new state.
@@ -111,26 +148,38 @@ func (r *revisions) WriteRevision(ctx context.Context, revision *migrate.Revisio
 		r.pending = revision
 		return nil
 	}
+	commits := r.commits
+	r.commits, r.isKnown = false, false
+	if commits {
+		return r.write(ctx, revision, "; commit")
+	}
+	return r.write(ctx, revision, "")
+}
+
+// write records a revision and then does more, all in one message to the server.
+func (r *revisions) write(ctx context.Context, revision *migrate.Revision, more string) error {
 	partial, err := json.Marshal(revision.PartialHashes)
 	if err != nil {
 		return err
 	}
-	_, err = r.conn.ExecContext(ctx, `
+	_, err = r.conn.ExecContext(ctx, fmt.Sprintf(`
 		insert into atlas_schema_revisions.atlas_schema_revisions
 		       (version, description, type, applied, total, executed_at, execution_time,
 		        error, error_stmt, hash, partial_hashes, operator_version)
-		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11, $12)
+		values (%s, %s, %d, %d, %d, %s, %d, nullif(%s, ''), nullif(%s, ''), %s, %s, %s)
 		on conflict (version) do update
 		   set applied = excluded.applied, total = excluded.total, executed_at = excluded.executed_at,
 		       execution_time = excluded.execution_time, error = excluded.error, error_stmt = excluded.error_stmt,
-		       hash = excluded.hash, partial_hashes = excluded.partial_hashes, operator_version = excluded.operator_version`,
-		revision.Version, revision.Description, int64(revision.Type), revision.Applied, revision.Total, revision.ExecutedAt,
-		int64(revision.ExecutionTime), revision.Error, revision.ErrorStmt, revision.Hash, string(partial), revision.OperatorVersion)
+		       hash = excluded.hash, partial_hashes = excluded.partial_hashes, operator_version = excluded.operator_version%s`,
+		literal(revision.Version), literal(revision.Description), int64(revision.Type), revision.Applied, revision.Total,
+		literal(revision.ExecutedAt.Format(time.RFC3339Nano)), int64(revision.ExecutionTime), literal(revision.Error),
+		literal(revision.ErrorStmt), literal(revision.Hash), literal(string(partial)), literal(revision.OperatorVersion), more))
 	return err
 }
 
 // DeleteRevision takes a revision out of the history.
 func (r *revisions) DeleteRevision(ctx context.Context, version string) error {
+	r.isKnown = false
 	_, err := r.conn.ExecContext(ctx,
 		`delete from atlas_schema_revisions.atlas_schema_revisions where version = $1`, version)
 	return err
@@ -139,15 +188,25 @@ func (r *revisions) DeleteRevision(ctx context.Context, version string) error {
 // hold keeps what is written back until flush or drop.
 func (r *revisions) hold() { r.held, r.pending = true, nil }
 
-// flush writes what was kept back.
+// flush writes what was kept back, and commits.
 func (r *revisions) flush(ctx context.Context) error {
 	revision := r.pending
-	r.drop()
+	r.held, r.pending = false, nil
 	if revision == nil {
-		return nil
+		_, err := r.conn.ExecContext(ctx, "commit")
+		return err
 	}
-	return r.WriteRevision(ctx, revision)
+	if err := r.write(ctx, revision, "; commit"); err != nil {
+		return err
+	}
+	i, found := slices.BinarySearchFunc(r.known, revision.Version, byVersion)
+	if found {
+		r.known[i] = revision
+	} else {
+		r.known = slices.Insert(r.known, i, revision)
+	}
+	return nil
 }
 
-// drop forgets what was kept back.
-func (r *revisions) drop() { r.held, r.pending = false, nil }
+// drop forgets what was kept back and what is known.
+func (r *revisions) drop() { r.held, r.pending, r.isKnown = false, nil, false }

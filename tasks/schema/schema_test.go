@@ -67,7 +67,7 @@ func wards(t testing.TB) task.Path {
 }
 
 func applySpec() task.Spec {
-	return task.Of("schema/apply", &schema.Apply{LockTimeout: 2 * time.Second, LockTries: 20, StatementTimeout: 15 * time.Minute})
+	return task.Of("schema/apply", &schema.Apply{LockTimeout: 100 * time.Millisecond, LockTries: 150, StatementTimeout: 15 * time.Minute})
 }
 
 func apply(dsn redact.Secret, dir task.Path) *schema.Apply {

@@ -1,0 +1,127 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"ariga.io/atlas/sql/migrate"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// outsideOnce runs what is left of a migration that is not one transaction.
+// Each of its statements is one, together with the record of it, where the
+// server lets it be: after a kill, the next call goes on with the right one.
+func (a *applier) outsideOnce(ctx context.Context, file migrate.File) error {
+	a.ready = false
+	if err := a.prepare(ctx, ""); err != nil {
+		return err
+	}
+	if err := a.watchFile(ctx, file, false); err != nil {
+		return err
+	}
+	if err := a.resume(ctx, file); err != nil {
+		return err
+	}
+	err := a.execute(ctx, file, a.outside)
+	if err == nil && a.database.inTransaction() {
+		err = task.Hint(errors.New("it leaves a transaction open"), "end it with commit")
+	}
+	if a.database.inTransaction() {
+		a.rollback(ctx)
+	}
+	a.database.revisions.commits = false
+	return err
+}
+
+// setting is a statement that only changes the session.
+var setting = regexp.MustCompile(`(?i)^(set|reset)\s+(?:session\s+)?(\w+)`)
+
+// resume puts the session into the state in which an earlier call left it: what
+// the migration has set holds for the statements that are left. It decides
+// whether the first of them may have been run already.
+func (a *applier) resume(ctx context.Context, file migrate.File) error {
+	a.doubt = false
+	revision, err := a.database.revisions.ReadRevision(ctx, file.Version())
+	if errors.Is(err, migrate.ErrRevisionNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	stmts, err := statements(file)
+	if err != nil {
+		return err
+	}
+	for _, stmt := range stmts[:min(revision.Applied, len(stmts))] {
+		match := setting.FindStringSubmatch(stmt.Text)
+		if match == nil || strings.EqualFold(match[2], "local") || strings.EqualFold(match[2], "transaction") {
+			continue
+		}
+		if err := a.inside(ctx, stmt.Text); err != nil {
+			return fmt.Errorf("set the session as before: %w", err)
+		}
+	}
+	a.doubt = revision.Error == ""
+	return nil
+}
+
+// alone are the statements that PostgreSQL refuses in a transaction, those that
+// end one, and those that may do so inside.
+var alone = regexp.MustCompile(`(?i)^(?:` +
+	`(?:create|drop)\s+(?:database|tablespace|subscription)|alter\s+(?:system|database|subscription)|` +
+	`vacuum|cluster|reindex|call|do|discard|checkpoint|` +
+	`begin|start\s+transaction|commit|end|abort|rollback|savepoint|release|prepare\s+transaction)\b`)
+
+// outside runs a statement of a migration that is not one transaction.
+func (a *applier) outside(ctx context.Context, text string) error {
+	doubt := a.doubt
+	a.doubt = false
+	line := strings.Join(strings.Fields(text), " ")
+	if concurrently.MatchString(line) {
+		return a.concurrently(ctx, text, line, doubt)
+	}
+	if alone.MatchString(line) || a.database.inTransaction() {
+		return a.inside(ctx, text)
+	}
+	if err := a.inside(ctx, "begin"); err != nil {
+		return err
+	}
+	if err := a.inside(ctx, text); err != nil {
+		a.rollback(ctx)
+		return err
+	}
+	a.database.revisions.commits = true
+	return nil
+}
+
+// inTransaction tells whether the session is in one.
+func (d *database) inTransaction() (in bool) {
+	_ = d.conn.Raw(func(driver any) error {
+		in = driver.(*stdlib.Conn).Conn().PgConn().TxStatus() != 'I'
+		return nil
+	})
+	return in
+}
+
+// named holds that every index that is made concurrently has a name: a failure
+// leaves an invalid index, which otherwise could not be found again.
+func (f *folder) named(file migrate.File) error {
+	stmts, err := statements(file)
+	if err != nil {
+		return fmt.Errorf("read the statements of %s: %w", filepath.Join(f.Path(), file.Name()), err)
+	}
+	for _, stmt := range stmts {
+		line := strings.Join(strings.Fields(stmt.Text), " ")
+		if makesIndex.MatchString(line) && !newIndex.MatchString(line) {
+			return task.Hint(fmt.Errorf("%s: an index without a name is made concurrently", f.place(file, stmt, 0)),
+				"name it: a failure leaves an invalid index, which is found by its name and made again")
+		}
+	}
+	return nil
+}
