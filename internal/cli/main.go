@@ -14,6 +14,7 @@ import (
 	"os/user"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/sethvargo/go-envconfig"
@@ -77,6 +78,9 @@ type app struct {
 	open   func(ctx context.Context, place string) (journal.Store, error)
 	opened journal.Store // nil until it is needed
 	aside  string        // where shipped plans are unpacked; "" is beside the journals
+
+	shown  *atomic.Pointer[view] // of the run at work; nil where there is none
+	atOnce chan struct{}         // closed when the call is to end in the middle of its work
 }
 
 // Main runs the command that args name and returns the exit code.
@@ -85,7 +89,7 @@ func Main(args []string, around Surroundings) int {
 }
 
 func newApp(around Surroundings) *app {
-	a := &app{Surroundings: around, open: openJournal}
+	a := &app{Surroundings: around, open: openJournal, shown: &atomic.Pointer[view]{}, atOnce: make(chan struct{})}
 	if around.Person != nil {
 		a.person = &dialog{lines: bufio.NewReader(around.Person), to: around.Person}
 	}
@@ -97,7 +101,14 @@ func (a *app) main(args []string) int {
 	root.SetArgs(args)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	return a.report(root.ExecuteContext(context.Background()))
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(context.Background()) }()
+	select {
+	case err := <-ended:
+		return a.report(err)
+	case <-a.atOnce:
+		return a.report(a.cutShort())
+	}
 }
 
 // report prints an error with its hint, and returns the exit code.

@@ -34,9 +34,7 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 				return err
 			}
 			options.Run = run
-			ctx, stop := a.untilSignal(cmd.Context())
-			defer stop()
-			err = a.carryOut(ctx, p, options, json, runner.Rollback)
+			err = a.carryOut(cmd.Context(), p, options, json, runner.Rollback)
 			if ended, ok := errors.AsType[*exitError](err); ok && ended.code == ExitRolledBack {
 				return nil // it is what was asked for
 			}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/runner"
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
@@ -31,6 +30,10 @@ func (a *app) runCommand() *cobra.Command {
 goes on. If the plan's newest run was interrupted, failed or waits at a gate, it
 goes on from there: what is done is not done again, gates are looked at again.
 Where nobody is there to answer a gate, the run ends waiting; call it again.
+
+SIGINT, SIGTERM and SIGHUP stop the run at its next safe point; a second one ends
+what is at work, and the call, at once. After either, and after a crash, call it
+again.
 
 With --phase, --from or --to only those phases are carried out; it refuses to
 start before the ones that they build on.
@@ -72,9 +75,9 @@ func (a *app) run(ctx context.Context, path string, flags runFlags) error {
 	if flags.phase != "" {
 		options.From, options.To = flags.phase, flags.phase
 	}
-	ctx, stop := a.untilSignal(ctx)
-	defer stop()
 	if flags.dryRun {
+		ctx, stop := a.untilSignal(ctx)
+		defer stop()
 		return a.dryRun(ctx, p, options)
 	}
 	return a.carryOut(ctx, p, options, flags.json, runner.Run)
@@ -85,6 +88,9 @@ func (a *app) carryOut(
 	ctx context.Context, p *plan.Plan, o runner.Options, json bool,
 	do func(context.Context, *plan.Plan, runner.Options) (*journal.State, error),
 ) error {
+	family := command.NewFamily()
+	ctx, stop := a.headOf(ctx, family)
+	defer stop()
 	view := a.newView(p)
 	defer view.close()
 	o.Observe, o.Progress = view.observe, view.progress
@@ -94,7 +100,7 @@ func (a *app) carryOut(
 	if a.person != nil {
 		o.Ask = view.ask
 	}
-	unlock, err := alone(p, o)
+	unlock, err := a.alone(ctx, p, o, family)
 	if err != nil {
 		return err
 	}
@@ -122,24 +128,6 @@ func told(state *journal.State, err error) error {
 	}
 	return fail(ExitFailed, err)
 }
-
-// untilSignal returns a context that the first signal ends. A second one ends
-// the process, as it would any other.
-func (a *app) untilSignal(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	received, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		<-received.Done()
-		stop()
-		if ctx.Err() == nil {
-			fmt.Fprintln(a.Err, "\nphasegate: stopping at the next safe point; a second signal ends it at once")
-			cancel(errInterrupted)
-		}
-	}()
-	return ctx, func() { cancel(nil); stop() }
-}
-
-var errInterrupted = errors.New("interrupted by a signal")
 
 func (a *app) dryRun(ctx context.Context, p *plan.Plan, o runner.Options) error {
 	failures, unknown := 0, 0

@@ -19,6 +19,7 @@ type view struct {
 	plan *plan.Plan
 
 	mu     sync.Mutex
+	opened journal.Event
 	at     *journal.Event // the step at work
 	far    runner.Progress
 	began  time.Time // when the step's first progress came
@@ -39,6 +40,7 @@ const (
 
 func (a *app) newView(p *plan.Plan) *view {
 	v := &view{app: a, plan: p, quit: make(chan struct{})}
+	a.shown.Store(v)
 	v.ended.Go(v.tick)
 	return v
 }
@@ -81,6 +83,20 @@ func (v *view) draw(now time.Time) {
 		v.told = now
 		fmt.Fprintf(v.app.Err, "  ...   %s  %s\n", v.at.Step, v.howFar(now))
 	}
+}
+
+// atWork is the start of the step at work, nil if there is none.
+func (v *view) atWork() *journal.Event {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.at
+}
+
+// again is the command that goes on with what is shown.
+func (v *view) again() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.TrimSpace("phasegate " + v.opened.Command + " " + v.plan.Path)
 }
 
 // pause makes room for a question, or takes the room back.
@@ -137,6 +153,7 @@ func (v *view) observe(e journal.Event) {
 	v.wipe()
 	switch e.Type {
 	case journal.Opened:
+		v.opened = e
 		v.say("%s  run %s  plan digest %.12s", v.paint(bold, e.Plan), e.Run, e.Digest)
 		if e.Found != "" {
 			v.say("%s", v.paint(dim, goesOn(e)))

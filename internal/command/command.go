@@ -1,6 +1,7 @@
 // Package command runs other programs: the only importer of os/exec. A child is
 // in a process group of its own, gets no secret in its arguments, is ended with
-// its whole group when the context ends, and its last words are in the error.
+// all that it started when the context ends, and its last words are in the error.
+// What outlives a crash of this process is found again by its [Family].
 package command
 
 import (
@@ -30,6 +31,10 @@ type Command struct {
 	Grace  time.Duration  // from SIGTERM to SIGKILL when the context ends; 0 is five seconds
 	As     *Account       // nil is the account of this process; another needs root
 	Orphan Orphan         // what becomes of the child when this process is killed
+
+	// Lasting is for a program that starts what is meant to go on, such as a
+	// service: what it leaves behind is no member of the context's Family.
+	Lasting bool
 }
 
 // An Account is a user and a group of the system, by number. A child that runs
@@ -72,19 +77,26 @@ func (e *Error) Unwrap() error { return e.Err }
 func (c Command) Run(ctx context.Context) error {
 	tail := &tail{}
 	stderr := redact.NewWriter(tail, c.Mask)
-	cmd := c.prepare(exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...), stderr)
+	family, mark := familyOf(ctx), ""
+	if !c.Lasting {
+		mark = family.mark()
+	}
+	cmd := c.prepare(exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...), mark, stderr)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = c.Grace
 	if cmd.WaitDelay == 0 {
 		cmd.WaitDelay = 5 * time.Second
 	}
-	err := cmd.Run()
+	err := family.run(cmd)
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		// A program that left a daemon behind has done its work all the same.
 		return nil
 	}
 	if ctx.Err() != nil && cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		if mark != "" {
+			_, _ = end(context.WithoutCancel(ctx), mark, syscall.SIGKILL)
+		}
 	}
 	if c.Log != nil {
 		_, _ = stderr.Write(lastOf(c.Log))
@@ -96,8 +108,8 @@ func (c Command) Run(ctx context.Context) error {
 	return &Error{Program: program(c.Argv[0]), ExitCode: exitCode(err), Stderr: tail.String(), Err: err}
 }
 
-func (c Command) prepare(cmd *exec.Cmd, stderr io.Writer) *exec.Cmd {
-	cmd.Env = append(os.Environ(), c.Env...)
+func (c Command) prepare(cmd *exec.Cmd, mark string, stderr io.Writer) *exec.Cmd {
+	cmd.Env = environ(mark, c.Env)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Dir, c.Stdin, c.Stdout, stderr
 	if c.Log != nil {
 		// A pipe of ours would break under the daemon when we end, and keep us waiting until it does.

@@ -22,7 +22,8 @@ type Process struct {
 const pipeDelay = 200 * time.Millisecond
 
 // Start starts the program in the background. It goes on until it ends by
-// itself, is signalled, or this process dies (see Orphan). Grace is not used.
+// itself, is signalled, or this process dies (see Orphan). Grace is not used, and
+// it is in no family.
 // The error is an *Error.
 func (c Command) Start() (*Process, error) {
 	p := &Process{done: make(chan struct{})}
@@ -41,7 +42,7 @@ func (c Command) hold(p *Process, started chan<- error) {
 	defer runtime.UnlockOSThread()
 	tail := &tail{}
 	stderr := redact.NewWriter(tail, c.Mask)
-	p.cmd = c.prepare(exec.Command(c.Argv[0], c.Argv[1:]...), stderr) //nolint:noctx // it outlives the call
+	p.cmd = c.prepare(exec.Command(c.Argv[0], c.Argv[1:]...), "", stderr) //nolint:noctx // it outlives the call
 	p.cmd.WaitDelay = pipeDelay
 	err := p.cmd.Start()
 	started <- err

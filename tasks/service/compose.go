@@ -87,7 +87,8 @@ func (c compose) output(ctx context.Context, args ...string) (string, error) {
 	if c.project != "" {
 		argv = append(argv, "--project-name", c.project)
 	}
-	out, err := command.Command{Argv: append(argv, args...)}.Output(ctx)
+	// What stands for Docker may run containers as its own children, which are to go on.
+	out, err := command.Command{Argv: append(argv, args...), Lasting: args[0] == "up"}.Output(ctx)
 	if err != nil {
 		return "", engineError(verb(args[0])+" the Compose service "+c.service, err)
 	}

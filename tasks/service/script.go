@@ -65,6 +65,8 @@ func (s script) call(ctx context.Context, action string, log *os.File) error {
 		// https://github.com/actions/runner/issues/598.
 		Env: []string{"RUNNER_TRACKING_ID="},
 		Log: log,
+		// A service that was started goes on, whatever becomes of this process.
+		Lasting: action == "start",
 	}.Run(ctx)
 	if err != nil {
 		return fmt.Errorf("%s the service by %s: %w", action, s.path, err)
