@@ -20,6 +20,7 @@ demo: setup build ## Rehearse the MedLogistics cut-over, then a failure and its 
 	bin/phasegate rehearse plans/auth0-migration.yaml --users 500
 
 test: setup ## Run the tests
+	@scripts/setup ssh
 	go test -timeout 15m ./...
 
 check: setup lint race ## Check format, style, generated files and modules, and test with the race detector
@@ -30,7 +31,7 @@ lint:
 	go run ./internal/reference -diff
 
 race:
-	@scripts/setup gcc
+	@scripts/setup gcc ssh
 	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 bench: setup ## Run the benchmarks
@@ -38,6 +39,7 @@ bench: setup ## Run the benchmarks
 	cd tools/peers && go test -run '^$$' -bench . -timeout 30m ./...
 
 soak: setup ## Run the long tests too
+	@scripts/setup ssh
 	PHASEGATE_SOAK=1 go test -timeout 120m -skip '^TestSweep' ./...
 	PHASEGATE_SOAK=1 go test -timeout 60m -v -run '^TestSweep' ./internal/cli
 

@@ -44,6 +44,7 @@ type Options struct {
 	From    string       // first phase; "" is the plan's first
 	To      string       // last phase; "" is the plan's last
 	Version string       // of phasegate, for the journal
+	Account string       // that this process works for, for the journal and the gates
 	Log     *slog.Logger
 
 	// Mask takes secrets out of a text. Nil changes nothing.

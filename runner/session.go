@@ -163,7 +163,7 @@ func (s *session) begin(ctx context.Context, command string) error {
 		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
 		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan),
 		Variables: s.options.Environ.Fingerprints(s.run),
-		Found:     s.state.Status, PID: os.Getpid(), Host: host,
+		Found:     s.state.Status, PID: os.Getpid(), Host: host, By: s.options.Account,
 	})
 	if command == "rollback" {
 		s.goBack()

@@ -175,6 +175,7 @@ func (s *session) env(
 		Dir:      s.options.runDir(s.run),
 		Saved:    saved,
 		Progress: func(int64, int64, string) {},
+		Account:  s.options.Account,
 		Save: func(receipt any) error {
 			raw, err := json.Marshal(receipt)
 			if err != nil {
@@ -184,6 +185,11 @@ func (s *session) env(
 			event.Type, event.Receipt = journal.StepSaved, raw
 			return s.record(ctx, event)
 		},
+	}
+	if step.Task.Kind == task.Gates {
+		s.mu.Lock()
+		judgeable(env, s.plan, s.state, phase.Name, step.ID)
+		s.mu.Unlock()
 	}
 	if report := s.options.Progress; report != nil {
 		env.Progress = func(done, total int64, unit string) {

@@ -46,7 +46,7 @@ func All() task.Set {
 		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}}),
 		task.Of("auth0/sample-login", &auth0.SampleLogin{Access: auth0.Access{Share: 0.8}}),
 
-		task.Gate("gate/approval", &gate.Approval{Word: "approve"}),
+		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}),
 		task.Gate("gate/assert", &gate.Assert{}),
 		task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}),
 		task.Gate("gate/window", &gate.Window{}),

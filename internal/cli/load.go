@@ -102,7 +102,7 @@ func (a *app) bind(ctx context.Context, p *plan.Plan) (runner.Options, error) {
 	}
 	mask := redact.NewMasker(secrets...)
 	return runner.Options{
-		Store: store, Dir: a.dir(), Environ: environ, Version: revision(),
+		Store: store, Dir: a.dir(), Environ: environ, Version: revision(), Account: a.Account,
 		Log: a.logger(mask), Mask: mask.String,
 	}, nil
 }

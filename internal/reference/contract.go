@@ -79,6 +79,8 @@ func always(t journal.Type) []string {
 		return []string{"phase", "status"}
 	case journal.RollbackStarted:
 		return []string{}
+	case journal.Stated:
+		return []string{"contract", "phase", "step", "statement", "signature"}
 	case journal.RollbackFinished, journal.Closed:
 		return []string{"status"}
 	}

@@ -8,7 +8,7 @@ import (
 // Contract is the version of the events' form. A higher minor version adds
 // fields and types, which a reader of this one ignores. A higher major version
 // changes what is there, and is not read at all.
-const Contract = "1.0"
+const Contract = "1.1"
 
 // Reads tells whether journals of a contract's version are understood here.
 func Reads(contract string) bool {

@@ -28,6 +28,7 @@ const (
 	RollbackStarted  Type = "rollback_started"  // from here on the run only goes back
 	RollbackFinished Type = "rollback_finished" //
 	Closed           Type = "closed"            // the process let go of the run
+	Stated           Type = "stated"            // between sessions: what a person signed about a gate
 )
 
 // Status is how a step, a phase or a run stands.
@@ -82,6 +83,12 @@ type Event struct {
 	Found Status `json:"found,omitempty"` // how an earlier session left the run; running if its process died
 	PID   int    `json:"pid,omitempty"`   // of the process
 	Host  string `json:"host,omitempty"`  // its machine
+	By    string `json:"by,omitempty"`    // the account that the process worked for
+
+	// Stated, beside Phase and Step.
+
+	Statement string `json:"statement,omitempty"` // the bytes that were signed
+	Signature string `json:"signature,omitempty"` // of them, in OpenSSH's armored form
 
 	// Phase and step events.
 

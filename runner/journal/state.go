@@ -17,6 +17,8 @@ type State struct {
 	Hint   string `json:"hint,omitempty"`   // what can be done about it
 	Holder Holder `json:"holder"`           // who has it, or had it last
 
+	Initiator string `json:"initiator,omitempty"` // the account that began it
+
 	Variables map[string]string `json:"variables,omitempty"` // fingerprints, by name
 
 	Began    time.Time `json:"began"`     // time of the first event
@@ -56,6 +58,14 @@ type Step struct {
 	Hint       string          `json:"hint,omitempty"`    // what can be done about it
 	Receipt    json.RawMessage `json:"receipt,omitempty"` // the last one, whole or in part
 	DurationMS int64           `json:"duration_ms"`       // of the last attempt, in milliseconds
+
+	Statements []Statement `json:"statements,omitempty"` // that people signed about a gate
+}
+
+// A Statement is what a person signed about a gate.
+type Statement struct {
+	Text      string `json:"statement"` // the bytes that were signed
+	Signature string `json:"signature"` // of them, in OpenSSH's armored form
 }
 
 // Finished tells whether the step is never run again.
@@ -92,6 +102,10 @@ func (s *State) Apply(e Event) {
 		}
 	case StepFinished:
 		s.finishStep(e)
+	case Stated:
+		if step := s.steps[e.Step]; step != nil {
+			step.Statements = append(step.Statements, Statement{e.Statement, e.Signature})
+		}
 	case PhaseFinished:
 		s.finishPhase(e)
 	case RollbackStarted:
@@ -103,7 +117,7 @@ func (s *State) Apply(e Event) {
 
 func (s *State) open(e Event) {
 	if s.Run == "" {
-		s.Run, s.Plan, s.Began, s.Variables = e.Run, e.Plan, e.Time, e.Variables
+		s.Run, s.Plan, s.Began, s.Variables, s.Initiator = e.Run, e.Plan, e.Time, e.Variables, e.By
 		for _, name := range e.Phases {
 			s.Phases = append(s.Phases, &Phase{Name: name, Steps: []*Step{}})
 		}

@@ -54,6 +54,26 @@ func (p *Plan) Environ(ctx context.Context, l envconfig.Lookuper) (Environ, erro
 	return Environ{}, task.Hint(wrong, "set them before the run: "+strings.Join(hints, "; "))
 }
 
+// Known returns the values of the variables as far as l has them, with the
+// defaults applied. One that is missing stands for its own reference: the plan
+// can be shown where the run's environment is not.
+func (p *Plan) Known(l envconfig.Lookuper) Environ {
+	e := Environ{values: map[string]string{}, secret: map[string]bool{}}
+	for _, v := range p.Env {
+		value, _ := l.Lookup(v.Name)
+		switch {
+		case value != "":
+		case v.Default != nil:
+			value = *v.Default
+		default:
+			value = "${{ env." + v.Name + " }}"
+		}
+		e.names = append(e.names, v.Name)
+		e.values[v.Name], e.secret[v.Name] = value, v.Secret
+	}
+	return e
+}
+
 // problem says why value cannot be the variable's, and what would mend it, or
 // "" if it can.
 func (v Variable) problem(value string, set bool) (problem, hint string) {

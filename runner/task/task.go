@@ -75,6 +75,12 @@ type Env struct {
 	// Ask puts a question to the person at the terminal. It is nil where there
 	// is no such person.
 	Ask func(ctx context.Context, q Question) (Answer, error)
+
+	// What a gate needs to judge approvals by.
+	Basis      Basis       // what an approval given now rests on
+	Statements []Statement // what people signed about this gate, oldest first
+	Initiator  string      // the account that began the run; "" if the journal does not tell
+	Account    string      // the account that this process works for
 }
 
 // A Question is put to a person by a gate.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -36,14 +37,16 @@ func (p *person) env(t *testing.T) *task.Env {
 }
 
 func approval() *gate.Approval {
-	return &gate.Approval{Word: "approve", Summary: "Users move to Auth0.", Environment: "production-users"}
+	return &gate.Approval{
+		Word: "approve", Min: 1, Expires: time.Hour, Summary: "Users move to Auth0.", Environment: "production-users",
+	}
 }
 
 func TestTheGatesKeepTheContract(t *testing.T) {
 	t.Parallel()
 	willing := &person{answers: []string{"approve", "approve", "approve"}}
 	tasktest.Conform(t, tasktest.Case{
-		Spec:      task.Gate("gate/approval", &gate.Approval{Word: "approve"}),
+		Spec:      task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: time.Hour}),
 		Configure: func(any) {},
 		Env:       willing.env(t),
 	})
@@ -68,7 +71,7 @@ func TestAnApprovalIsTheTypedWord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if receipt.By != "ops-7" || receipt.At == "" || !receipt.Approved || receipt.Environment != "production-users" {
+	if !slices.Equal(receipt.By, []string{"ops-7"}) || receipt.At == "" || !receipt.Approved || receipt.Environment != "production-users" {
 		t.Errorf("receipt %+v", receipt)
 	}
 	if len(p.asked) != 1 || p.asked[0].Text != "Users move to Auth0." || p.asked[0].Want != "approve" {
@@ -80,10 +83,10 @@ func TestTheWordRejectIsARejection(t *testing.T) {
 	t.Parallel()
 	p := &person{answers: []string{"reject"}}
 	receipt, err := approval().Run(t.Context(), p.env(t))
-	if err == nil || err.Error() != "not approved" || errors.Is(err, task.ErrClosed) {
+	if err == nil || err.Error() != "rejected by ops-7" || errors.Is(err, task.ErrClosed) {
 		t.Errorf("error %v", err)
 	}
-	if receipt.By != "ops-7" || receipt.Approved {
+	if len(receipt.Decisions) != 1 || receipt.Decisions[0].By != "ops-7" || receipt.Approved {
 		t.Errorf("receipt %+v", receipt)
 	}
 }
@@ -146,8 +149,11 @@ func TestATerminalThatBreaksIsNeitherAnswerNorWait(t *testing.T) {
 func TestWhatCannotBeAskedIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"no word":        (&gate.Approval{}).Validate(),
-		"two words":      (&gate.Approval{Word: "go on"}).Validate(),
+		"no word":        (&gate.Approval{Min: 1, Expires: time.Hour}).Validate(),
+		"two words":      (&gate.Approval{Word: "go on", Min: 1, Expires: time.Hour}).Validate(),
+		"nobody needed":  (&gate.Approval{Word: "approve", Expires: time.Hour}).Validate(),
+		"expired always": (&gate.Approval{Word: "approve", Min: 1}).Validate(),
+		"own approval":   (&gate.Approval{Word: "approve", Min: 1, Expires: time.Hour, From: []string{"initiator"}}).Validate(),
 		"no condition":   (&gate.Assert{}).Validate(),
 		"no items":       (&gate.Checklist{Word: "yes"}).Validate(),
 		"an empty item":  (&gate.Checklist{Word: "yes", Items: []string{"a", " "}}).Validate(),

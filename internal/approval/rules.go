@@ -1,0 +1,146 @@
+package approval
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Initiator stands in a list of accounts for the one that began the run.
+const Initiator = "initiator"
+
+// skew is how far a person's clock may be ahead of this one's.
+const skew = 5 * time.Minute
+
+// Rules are when a gate opens.
+type Rules struct {
+	Summary   string        // what is about to happen, for whoever decides
+	Signers   Signers       // who belongs to which group; empty if the plan names no list
+	From      []string      // accounts and groups that may approve; empty is everybody
+	Not       []string      // accounts and groups that may not, or initiator
+	Min       int           // different people that have to approve
+	Expires   time.Duration // how long an approval counts
+	Initiator string        // account that began the run
+}
+
+// An Ignored is a decision that counts for nothing.
+type Ignored struct {
+	By  string `json:"by"`  // whose it is, "unknown" if nobody can tell
+	Why string `json:"why"` // the reason
+}
+
+// A Verdict is what the decisions on a gate come to.
+type Verdict struct {
+	Approvals []Decision // that count, one a person, oldest first
+	Rejection *Decision  // the newest that stands; nil if none does
+	Ignored   []Ignored
+}
+
+// Has tells whether the account's approval counts already.
+func (v Verdict) Has(by string) bool {
+	return slices.ContainsFunc(v.Approvals, func(d Decision) bool { return d.By == by })
+}
+
+// Open tells whether the gate opens.
+func (v Verdict) Open(r Rules) bool { return v.Rejection == nil && len(v.Approvals) >= r.Min }
+
+// Judge weighs what people said of a gate. Of each person the last word counts.
+// An approval counts if the person may give it, if it has not expired, and if
+// what it rests on is still as it was. A rejection stands until whoever gave it
+// approves.
+func (r Rules) Judge(decisions []Decision, now task.Basis, at time.Time) Verdict {
+	var v Verdict
+	last := map[string]int{}
+	for i, d := range decisions {
+		if before, ok := last[d.By]; !ok || !d.At.Before(decisions[before].At) {
+			last[d.By] = i
+		}
+	}
+	for i, d := range decisions {
+		if last[d.By] != i {
+			continue
+		}
+		why := r.void(d, now, at)
+		switch {
+		case why != "":
+			v.Ignored = append(v.Ignored, Ignored{By: d.By, Why: why})
+		case d.Approved:
+			v.Approvals = append(v.Approvals, d)
+		default:
+			v.Rejection = &d
+		}
+	}
+	slices.SortStableFunc(v.Approvals, func(a, b Decision) int { return a.At.Compare(b.At) })
+	return v
+}
+
+// void says why a decision counts for nothing, "" if it counts.
+func (r Rules) void(d Decision, now task.Basis, at time.Time) string {
+	switch {
+	case d.Covers.Run != now.Run || d.Covers.Gate != now.Gate:
+		return fmt.Sprintf("it is about gate %s of run %s", d.Covers.Gate, d.Covers.Run)
+	case !d.Approved:
+		return ""
+	case d.At.After(at.Add(skew)):
+		return "it is dated " + d.At.Format(time.RFC3339) + ", which is in the future"
+	case at.Sub(d.At) > r.Expires:
+		return fmt.Sprintf("it expired %s after it was given", r.Expires)
+	}
+	if why := changed(d.Covers, now); why != "" {
+		return why
+	}
+	return r.Bars(d.By)
+}
+
+// Bars says why an account may not approve, "" if it may.
+func (r Rules) Bars(by string) string {
+	person, _ := r.Signers.named(by)
+	if len(r.From) > 0 && !slices.ContainsFunc(r.From, person.Is) {
+		return fmt.Sprintf("%s is not among those who may approve", by)
+	}
+	for _, who := range r.Not {
+		switch {
+		case who == Initiator && by == r.Initiator:
+			return fmt.Sprintf("%s began the run, and may not approve it", by)
+		case who == Initiator && r.unknown(by):
+			return fmt.Sprintf("the run was begun by account %q, which is not on the list of signers: "+
+				"whether that was %s cannot be known", r.Initiator, by)
+		case person.Is(who):
+			return fmt.Sprintf("%s is among those who may not approve (%s)", by, who)
+		}
+	}
+	return ""
+}
+
+// unknown tells whether the one who began the run might be the person by all
+// that is known: with a list of signers, accounts mean people only if they are
+// on it.
+func (r Rules) unknown(by string) bool {
+	if len(r.Signers) == 0 {
+		return r.Initiator == ""
+	}
+	_, initiator := r.Signers.named(r.Initiator)
+	_, person := r.Signers.named(by)
+	return !initiator || !person
+}
+
+// changed says what is not as it was when the approval was given, "" if nothing is.
+func changed(before, now task.Basis) string {
+	if before.Digest != now.Digest {
+		return fmt.Sprintf("it covers plan digest %.12s, and the plan now has %.12s", before.Digest, now.Digest)
+	}
+	for _, step := range slices.Sorted(maps.Keys(before.Receipts)) {
+		if now.Receipts[step] != before.Receipts[step] {
+			return fmt.Sprintf("step %s has another receipt than the approver saw", step)
+		}
+	}
+	for _, step := range slices.Sorted(maps.Keys(now.Receipts)) {
+		if _, seen := before.Receipts[step]; !seen {
+			return fmt.Sprintf("step %s has a receipt that the approver did not see", step)
+		}
+	}
+	return ""
+}

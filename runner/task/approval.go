@@ -1,0 +1,23 @@
+package task
+
+// A Basis is what an approval that is given now rests on: what the approver
+// could know. It is kept with the approval, so that a gate can tell what has
+// changed since.
+type Basis struct {
+	Plan   string `json:"plan"`   // its name
+	Digest string `json:"digest"` // SHA-256 of the plan and every file that it names, in hex
+	Run    string `json:"run"`    // its id
+	Phase  string `json:"phase"`  // that the gate opens
+	Gate   string `json:"gate"`   // the gate's id
+
+	// Receipts has the SHA-256, in hex, of the receipt of each finished step of
+	// the phases before, by its id. Gates are not among them: they are looked at
+	// again.
+	Receipts map[string]string `json:"receipts"`
+}
+
+// A Statement is what a person signed about a gate.
+type Statement struct {
+	Text      string `json:"statement"` // the bytes that were signed
+	Signature string `json:"signature"` // of them, in OpenSSH's armored form
+}
