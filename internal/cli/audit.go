@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,8 @@ import (
 )
 
 type auditFlags struct {
-	plan, export string
-	json         bool
+	plan, export, expect string
+	json                 bool
 }
 
 func (a *app) audit() *cobra.Command {
@@ -34,6 +35,10 @@ and its files have the digest with which the run began, and the files hash to
 what the receipts say. It says what fits, what does not, and what could not be
 seen: a file that is not there is missing, not false.
 
+A run that ends prints the SHA-256 of its journal's last event. Noted where the
+run's machine cannot write, such as a ticket or a CI log, it lets --expect show
+that nothing up to that event was altered or cut off since.
+
 With --export it also writes all of that into one file, a bundle, which audit
 verifies on any machine with nothing else there. A backup's data is not in it,
 its metadata is. BUNDLE is a path with a dot or a slash in it.
@@ -42,7 +47,8 @@ Exit codes: 0 nothing differs; 1 something does not fit, or cannot be read; 2
 wrong call, or no such run or bundle; 130 interrupted.`,
 		Example: `  phasegate audit 20261122-215118-042-3f9a
   phasegate audit 20261122-215118-042-3f9a --export evidence.zip
-  phasegate audit evidence.zip --json`,
+  phasegate audit evidence.zip --json
+  phasegate audit evidence.zip --expect 9adea4c8a5e14bce9d6e8b0fd7f8b3810041646c0b03d5852c1896f6d9505059`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,11 +63,19 @@ wrong call, or no such run or bundle; 130 interrupted.`,
 	}
 	command.Flags().StringVar(&flags.plan, "plan", "", "the plan's file, if it is not where the journal says")
 	command.Flags().StringVar(&flags.export, "export", "", "write the evidence to this new file, with mode 0600")
+	command.Flags().StringVar(&flags.expect, "expect", "", "SHA-256 that was noted of an event, or of a bundle, which must be there")
 	command.Flags().BoolVar(&flags.json, "json", false, "write the findings as JSON to standard output")
 	return command
 }
 
+// sha256Hex is how a SHA-256 is written.
+var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 func (a *app) auditOne(ctx context.Context, name string, flags auditFlags) error {
+	if flags.expect != "" && !sha256Hex.MatchString(flags.expect) {
+		return fail(ExitUsage, task.Hint(fmt.Errorf("--expect is %q, not a SHA-256", flags.expect),
+			"give its 64 hexadecimal digits, as the run's end or audit printed them"))
+	}
 	if journal.ValidRun.MatchString(name) {
 		return a.auditRun(ctx, name, flags)
 	}
@@ -76,7 +90,7 @@ func (a *app) auditOne(ctx context.Context, name string, flags auditFlags) error
 		return fail(ExitFailed, err)
 	}
 	defer bundle.Close()
-	report, err := bundle.Look(ctx)
+	report, err := bundle.Look(ctx, flags.expect)
 	if err != nil {
 		return fail(ExitFailed, err)
 	}
@@ -88,6 +102,7 @@ func (a *app) auditRun(ctx context.Context, run string, flags auditFlags) error 
 	if err != nil {
 		return err
 	}
+	record.Expect = flags.expect
 	var p *plan.Plan
 	if p, record.Plan, err = a.planOf(record, flags.plan); err != nil {
 		return err

@@ -111,6 +111,7 @@ func (a *app) carryOut(
 	}
 	view.close()
 	view.summary(state)
+	view.proof(ctx, o.Store, state.Run)
 	if code := exitCode(state); code != ExitDone {
 		return fail(code, nil)
 	}

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"context"
+	"crypto/sha256"
+
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
@@ -40,6 +43,16 @@ func (v *view) summary(s *journal.State) {
 	if command := next(s); command != "" {
 		v.say("next: %s", command)
 	}
+}
+
+// proof says how to show later that nothing was taken out of the journal, with
+// the event that it ends with now.
+func (v *view) proof(ctx context.Context, store journal.Store, run string) {
+	lines, err := store.Lines(context.WithoutCancel(ctx), run)
+	if err != nil || len(lines) == 0 {
+		return
+	}
+	v.say("to prove it:     phasegate audit %s --expect %x", run, sha256.Sum256(lines[len(lines)-1]))
 }
 
 func (v *view) because(s *journal.State) {

@@ -188,18 +188,25 @@ func (b *Bundle) content(file *zip.File) ([]byte, error) {
 	return io.ReadAll(r) // a zip reader returns no more than the size that it was asked for
 }
 
-// Look audits the run from what is in the bundle alone.
-func (b *Bundle) Look(ctx context.Context) (*Report, error) {
+// Look audits the run from what is in the bundle alone. It may be expected to have
+// an event, or as a whole a SHA-256, that was noted elsewhere; "" if none was.
+func (b *Bundle) Look(ctx context.Context, expect string) (*Report, error) {
 	text, err := b.content(b.zip.File[0])
 	if err != nil {
 		return nil, err
 	}
 	record := Record{Run: b.Manifest.Run, Lines: lines(text), Files: b, Plan: b.plan()}
+	if expect != b.sum {
+		record.Expect = expect
+	}
 	report, err := Look(ctx, record)
 	if err != nil {
 		return nil, err
 	}
 	report.Bundle = b.sum
+	if expect == b.sum {
+		report.Findings = append(report.Findings, Finding{What: "expected", Result: Fits, Detail: "the bundle has the SHA-256 that was noted"})
+	}
 	report.Findings = append(report.Findings, b.Manifest.fits(report, record))
 	report.Fits = report.Count(Differs) == 0
 	return report, nil

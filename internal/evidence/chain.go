@@ -64,9 +64,11 @@ func (r Record) end(events []journal.Event, sum string) Finding {
 	switch {
 	case r.End.Kept && len(events) == len(r.Lines) && r.End.Damage == nil:
 		finding.Result, finding.Detail = Fits, "the journal's database notes the same last event"
+	case r.Expect == sum:
+		finding.Result, finding.Detail = Fits, "it is the event that was noted elsewhere"
 	default:
 		finding.Detail = "nothing here shows that event " + fmt.Sprint(last.Seq) +
-			" is the last one and as it was: compare its SHA-256 with one noted elsewhere"
+			" is the last one and as it was: whoever noted its SHA-256 elsewhere can hold it to that with --expect"
 	}
 	switch {
 	case r.End.Held:
@@ -76,6 +78,24 @@ func (r Record) end(events []journal.Event, sum string) Finding {
 	}
 	finding.Detail += "; SHA-256 " + sum
 	return finding
+}
+
+// expected looks for the event that was noted elsewhere. Since every event is
+// tied to the one before, it vouches for all of them up to itself.
+func (r Record) expected(events []journal.Event) Finding {
+	for i, e := range events {
+		if hexSum(r.Lines[i]) != r.Expect {
+			continue
+		}
+		finding := Finding{What: "expected", Result: Fits, Event: e.Seq}
+		finding.Detail = fmt.Sprintf("events 1 to %d are as they were when this one's SHA-256 was noted", e.Seq)
+		if later := len(events) - i - 1; later > 0 {
+			finding.Detail += fmt.Sprintf("; %d were added since", later)
+		}
+		return finding
+	}
+	return Finding{What: "expected", Result: Differs, Detail: fmt.Sprintf(
+		"none of %d events has the SHA-256 %s that was noted: the journal was cut off before it, or written anew", len(events), r.Expect)}
 }
 
 // plan compares the plan as it is now with the one that the run began with.

@@ -6,7 +6,7 @@
 // What is claimed is what was seen. A chain of hashes shows that nothing inside
 // it was altered; it does not show who wrote it, nor that its end was not cut
 // off. Whoever needs that keeps the hash of the last event, or of a bundle,
-// where the run's own machine cannot write.
+// where the run's own machine cannot write, and asks for it.
 package evidence
 
 import (
@@ -32,7 +32,7 @@ const (
 
 // A Finding is one thing that was looked at.
 type Finding struct {
-	What   string `json:"what"`            // journal, end, plan, file or manifest
+	What   string `json:"what"`            // journal, end, expected, plan, file or manifest
 	Result Result `json:"result"`          // what the look showed
 	Event  int64  `json:"event,omitempty"` // the event that says what it should be, 0 if none does
 	Step   string `json:"step,omitempty"`  // whose receipt names the file
@@ -85,6 +85,10 @@ type Record struct {
 	End   End
 	Plan  Plan
 	Files Files
+
+	// Expect is the SHA-256 of an event, in hex, that was noted where whoever
+	// could alter the journal cannot write. "" if none was.
+	Expect string
 }
 
 // An End is what the journal's store knows of it besides its lines.
@@ -116,7 +120,11 @@ func Look(ctx context.Context, r Record) (*Report, error) {
 			report.Status = journal.Interrupted // nobody said goodbye
 		}
 		report.Last = hexSum(r.Lines[len(events)-1])
-		report.Findings = append(report.Findings, r.end(events, report.Last), r.plan(events))
+		report.Findings = append(report.Findings, r.end(events, report.Last))
+		if r.Expect != "" {
+			report.Findings = append(report.Findings, r.expected(events))
+		}
+		report.Findings = append(report.Findings, r.plan(events))
 	}
 	for _, c := range claims(events) {
 		found, err := c.look(ctx, r.Files)

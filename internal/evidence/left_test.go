@@ -137,7 +137,12 @@ func (l *left) record() Record {
 
 func (l *left) look() *Report {
 	l.Helper()
-	report, err := Look(l.Context(), l.record())
+	return l.lookAt(l.record())
+}
+
+func (l *left) lookAt(r Record) *Report {
+	l.Helper()
+	report, err := Look(l.Context(), r)
 	if err != nil {
 		l.Fatal(err)
 	}

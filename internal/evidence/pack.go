@@ -63,7 +63,7 @@ func lookAt(ctx context.Context, path string) (*Report, error) {
 		return nil, err
 	}
 	defer bundle.Close()
-	return bundle.Look(ctx)
+	return bundle.Look(ctx, "")
 }
 
 // pack writes the whole of a bundle and syncs it.
