@@ -50,6 +50,16 @@ func TestClosedGateEndsTheRunWaitingAndIsLookedAtAgain(t *testing.T) {
 	b.expect(b.run(t.Context()), journal.Done, "g", "c", "d")
 }
 
+func TestWhatAClosedGateSawIsJournalled(t *testing.T) {
+	b := newBench(t, halting())
+	b.world.unready = "g"
+	b.world.when("g", fails(fmt.Errorf("nobody approved: %w", task.ErrClosed)))
+	b.expect(b.run(t.Context()), journal.Waiting, "a", "ab", "g")
+	if closed := b.event(journal.StepFinished, "g"); string(closed.Receipt) != `{"name":"g"}` {
+		t.Errorf("the closed gate left %s", closed.Receipt)
+	}
+}
+
 func TestFailureBeforeAnythingChangedHaltsAndCanGoOn(t *testing.T) {
 	b := newBench(t, `
 version: 1

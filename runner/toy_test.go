@@ -25,6 +25,7 @@ type world struct {
 	on    map[string]func(ctx context.Context, env *task.Env) error
 
 	refused string // the name that no toy can have
+	unready string // the name of the toy whose Check fails
 }
 
 func (w *world) call(ctx context.Context, name string, env *task.Env) error {
@@ -77,7 +78,12 @@ func (t *toy) Validate() error {
 	return nil
 }
 
-func (*toy) Check(context.Context, *task.Env) error { return nil }
+func (t *toy) Check(context.Context, *task.Env) error {
+	if t.Name == t.world.unready && t.Name != "" {
+		return fmt.Errorf("%s is not ready: %w", t.Name, task.ErrClosed)
+	}
+	return nil
+}
 
 func (t *toy) Run(ctx context.Context, env *task.Env) (toyReceipt, error) {
 	return toyReceipt{t.Name}, t.world.call(ctx, t.Name, env)

@@ -21,7 +21,9 @@ import (
 // in front, once. It returns soon after ctx ends, at the next point from which
 // Run can be called again.
 type Task[R any] interface {
-	// Check says whether Run could succeed from here. It changes nothing.
+	// Check says whether Run could succeed from here. It changes nothing. Run is
+	// not called after an error, but for that of a closed gate: its Run only
+	// looks too, and returns what it saw beside the error.
 	Check(ctx context.Context, env *Env) error
 
 	// Run does the work. It is safe to run again after an interruption at any
