@@ -25,7 +25,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -180,15 +179,6 @@ func between(p *plan.Plan, from, to string) ([]plan.Phase, error) {
 		return nil, refuse("the plan's phases are "+phaseNames(p), "phase %s does not come before phase %s", from, to)
 	}
 	return p.Phases[first : last+1], nil
-}
-
-func lockTarget(ctx context.Context, p *plan.Plan, o Options) (func(), error) {
-	unlock, err := o.Store.Lock(ctx, p.Name)
-	if errors.Is(err, journal.ErrHeld) {
-		return nil, refuse("phasegate status shows who has it; wait until it has ended, or end it",
-			"another phasegate is at work on plan %s", p.Name)
-	}
-	return unlock, err
 }
 
 func (o Options) runDir(run string) string { return filepath.Join(o.Dir, run) }

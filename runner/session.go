@@ -101,7 +101,7 @@ func create(ctx context.Context, p *plan.Plan, o Options, first string) (*sessio
 func open(ctx context.Context, p *plan.Plan, o Options, run string) (*session, error) {
 	writer, events, err := o.Store.Open(ctx, run)
 	if errors.Is(err, journal.ErrHeld) {
-		return nil, refuse("phasegate status shows who has it", "another phasegate is at work on run %s", run)
+		return nil, inTheWay(ctx, p, o)
 	}
 	if err != nil {
 		return nil, err

@@ -31,8 +31,9 @@ type State struct {
 
 // A Holder is the process of a session.
 type Holder struct {
-	PID  int    `json:"pid"`  // of the process
-	Host string `json:"host"` // its machine
+	PID   int       `json:"pid"`            // of the process
+	Host  string    `json:"host"`           // its machine
+	Since time.Time `json:"since,omitzero"` // when it took the run up
 }
 
 // A Phase is where one phase stands. Status is "" before it starts.
@@ -123,7 +124,7 @@ func (s *State) open(e Event) {
 		}
 	}
 	s.File, s.Digest = e.File, e.Digest
-	s.Holder = Holder{PID: e.PID, Host: e.Host}
+	s.Holder = Holder{PID: e.PID, Host: e.Host, Since: e.Time}
 	if s.Status != RollingBack && s.Status != RollbackIncomplete {
 		s.Status, s.Reason, s.Hint = Running, "", ""
 	}
