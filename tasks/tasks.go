@@ -37,6 +37,7 @@ func All() task.Set {
 
 		task.Of("service/stop", &service.Stop{Timeout: time.Minute}),
 		task.Of("service/start", &service.Start{Timeout: 5 * time.Minute}),
+		task.Of("service/restart", &service.Restart{Timeout: 5 * time.Minute}),
 		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
 
 		task.Look("auth0/ready", &auth0.Ready{Access: auth0.Access{Share: 0.8}}),

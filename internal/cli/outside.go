@@ -14,6 +14,11 @@ import (
 // addresses are the keys under which tasks are told what they work on.
 var addresses = []string{"service", "dsn", "database", "domain", "url"}
 
+// places are the variables by which the sandbox says where its parts are.
+var places = []string{
+	"DATABASE_URL", "API_URL", "API_SERVICE", "API_URL_A", "API_SERVICE_A", "API_URL_B", "API_SERVICE_B", "AUTH0_DOMAIN",
+}
+
 // inside refuses a plan that would work on something else than the sandbox: a
 // rehearsal answers every gate itself, and must not stop a real service.
 func inside(p *plan.Plan, environ plan.Environ, sandbox map[string]string) error {
@@ -43,7 +48,7 @@ func stepInside(step plan.Step, values plan.Values, sandbox map[string]string) e
 			}
 			if !fromSandbox(text(config.FieldByIndex(field.Index).Interface()), sandbox) {
 				return task.Hint(fmt.Errorf("step %s: %s is not the sandbox's, so it is not rehearsed", step.ID, key),
-					"take it from a variable that rehearse sets: DATABASE_URL, API_URL, API_SERVICE or AUTH0_DOMAIN")
+					"take it from a variable that rehearse sets: "+strings.Join(places, ", "))
 			}
 		}
 	}
@@ -52,7 +57,7 @@ func stepInside(step plan.Step, values plan.Values, sandbox map[string]string) e
 
 // fromSandbox tells whether an address is one of the sandbox's, or below it.
 func fromSandbox(address string, sandbox map[string]string) bool {
-	for _, name := range []string{"DATABASE_URL", "API_URL", "API_SERVICE", "AUTH0_DOMAIN"} {
+	for _, name := range places {
 		if own := sandbox[name]; own != "" && strings.HasPrefix(address, own) {
 			return true
 		}

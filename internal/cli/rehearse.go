@@ -101,7 +101,9 @@ func (a *app) rehearseOnce(ctx context.Context, p *plan.Plan, users int, pass *p
 		return fmt.Errorf("find phasegate's own program: %w", err)
 	}
 	fmt.Fprintf(a.Err, "  starting PostgreSQL, the tenant and the API with %d users\n", users)
-	box, err := sandbox.Start(ctx, sandbox.Options{Users: users, Unmigratable: true, Self: self, Log: a.log})
+	box, err := sandbox.Start(ctx, sandbox.Options{
+		Users: users, Unmigratable: true, Balanced: p.Wants("API_SERVICE_A"), Self: self, Log: a.log,
+	})
 	if err != nil {
 		return fmt.Errorf("start the sandbox: %w", err)
 	}

@@ -6,7 +6,6 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -34,6 +33,10 @@ type Options struct {
 	// them out by USERS_WHERE. It counts from three users on.
 	Unmigratable bool
 
+	// Balanced has two instances of the API behind a balancer, for plans that
+	// restart one at a time: API_SERVICE_A and API_URL_A, and B.
+	Balanced bool
+
 	Plan auth0.Plan   // of the tenant, which limits its requests
 	Self string       // phasegate's program: "Self sandbox-api" is the API
 	Dir  string       // an existing directory to make it in; "" is the place for temporary files
@@ -47,7 +50,8 @@ type Sandbox struct {
 	cluster  *postgres.Cluster
 	tenant   *auth0.Tenant
 	server   *auth0.Server
-	service  string // the API's script
+	services []string // the API's scripts, one an instance
+	balancer *balancer
 	database redact.Secret
 	people   medlogistics.Population
 	env      map[string]string
@@ -96,27 +100,30 @@ func (s *Sandbox) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.server = server
-	address, err := s.startAPI(ctx, o.Self)
+	s.env = map[string]string{}
+	if o.Balanced {
+		err = s.startBalanced(ctx, o.Self)
+	} else {
+		err = s.startAlone(ctx, o.Self)
+	}
 	if err != nil {
 		return err
 	}
-	o.Log.Debug("sandbox: the API is healthy", "address", address, "tenant", s.server.Domain)
-	return s.environment(address)
+	o.Log.Debug("sandbox: the API is healthy", "url", s.env["API_URL"], "tenant", s.server.Domain)
+	return s.environment()
 }
 
 // environment sets the variables of the plan.
-func (s *Sandbox) environment(address string) error {
+func (s *Sandbox) environment() error {
 	backups := filepath.Join(s.home.Dir(), "backups")
 	if err := os.Mkdir(backups, 0o700); err != nil {
 		return err
 	}
 	id, secret := s.tenant.ManagementClient()
-	s.env = map[string]string{
+	maps.Copy(s.env, map[string]string{
 		"APP_ENV":                        "production",
 		"APP_VERSION":                    "rehearsal",
 		"DATABASE_URL":                   s.database.Reveal(),
-		"API_URL":                        "http://" + address,
-		"API_SERVICE":                    "exec://" + s.service,
 		"BACKUP_DIR":                     backups,
 		"AUTH0_DOMAIN":                   s.server.Domain,
 		"AUTH0_API_AUDIENCE":             audience,
@@ -124,7 +131,7 @@ func (s *Sandbox) environment(address string) error {
 		"AUTH0_MANAGEMENT_CLIENT_SECRET": secret,
 		"AUTH0_CA_FILE":                  s.server.CAFile,
 		"SAMPLE_WHERE":                   "is_active",
-	}
+	})
 	if refused := s.people.Refused(); refused > 0 {
 		var ids []string
 		for i := s.people.Users - refused; i < s.people.Users; i++ {
@@ -133,31 +140,6 @@ func (s *Sandbox) environment(address string) error {
 		s.env["USERS_WHERE"] = "id not in (" + strings.Join(ids, ", ") + ")"
 	}
 	return nil
-}
-
-// startAPI starts the API through its script, as the plan will, and returns its
-// address.
-func (s *Sandbox) startAPI(ctx context.Context, self string) (string, error) {
-	address, err := quietAddress(ctx)
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(s.home.Dir(), "api")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", err
-	}
-	api := medlogistics.API{
-		Listen: address, DatabaseURL: s.database, Domain: s.server.Domain, Audience: audience,
-		CAFile: s.server.CAFile, Owner: s.home.LockFile(),
-	}
-	s.service, err = medlogistics.Script(dir, []string{self, "sandbox-api"}, api.Environment())
-	if err != nil {
-		return "", err
-	}
-	if err := (command.Command{Argv: []string{s.service, "start"}}).Run(ctx); err != nil {
-		return "", fmt.Errorf("start the API: %w", err)
-	}
-	return address, awaitHealth(ctx, "http://"+address+"/health")
 }
 
 // quietAddress returns a free address on loopback whose port lies below those
@@ -208,10 +190,13 @@ const closeTimeout = 20 * time.Second
 func (s *Sandbox) Close() error {
 	s.close.Do(func() {
 		var failures []error
-		if s.service != "" {
-			ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-			defer cancel()
-			failures = append(failures, command.Command{Argv: []string{s.service, "stop"}}.Run(ctx))
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if s.balancer != nil {
+			failures = append(failures, s.balancer.close())
+		}
+		for _, service := range s.services {
+			failures = append(failures, command.Command{Argv: []string{service, "stop"}}.Run(ctx))
 		}
 		if s.server != nil {
 			failures = append(failures, s.server.Close())

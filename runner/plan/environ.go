@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
@@ -52,6 +53,11 @@ func (p *Plan) Environ(ctx context.Context, l envconfig.Lookuper) (Environ, erro
 	}
 	wrong.ErrorFormat = lines
 	return Environ{}, task.Hint(wrong, "set them before the run: "+strings.Join(hints, "; "))
+}
+
+// Wants tells whether the plan declares a variable of that name.
+func (p *Plan) Wants(name string) bool {
+	return slices.ContainsFunc(p.Env, func(v Variable) bool { return v.Name == name })
 }
 
 // Known returns the values of the variables as far as l has them, with the

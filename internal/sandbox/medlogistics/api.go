@@ -26,6 +26,11 @@ type API struct {
 	CAFile      string        // PEM of what signs the tenant's certificate; "" is the system's choice
 	Owner       string        // a lock file: the API stops when the sandbox that holds it is gone; "" is none
 	Log         *slog.Logger  //
+
+	// Notice is how long it goes on answering after it is told to stop, while it
+	// says that it is not healthy: what balances the load sends no more. Without
+	// anything in front of it, 0.
+	Notice time.Duration
 }
 
 const (
@@ -64,6 +69,8 @@ func (a API) Serve(ctx context.Context) error {
 		a.Log.Info("stopping: the sandbox is gone")
 	case <-ctx.Done():
 		a.Log.Info("stopping: told to")
+		handler.leaving.Store(true)
+		time.Sleep(a.Notice)
 	}
 	return stop(ctx, server)
 }

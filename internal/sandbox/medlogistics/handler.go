@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ type handler struct {
 	tokens  verifier
 	metrics *metrics
 	log     *slog.Logger
+	leaving atomic.Bool // told to stop
 }
 
 func (h *handler) routes() http.Handler {
@@ -42,6 +44,9 @@ func (h *handler) health(w http.ResponseWriter, r *http.Request) {
 	err := h.read(ctx, func(db querier) error {
 		return db.QueryRow(ctx, "select exists (select from users)").Scan(&served)
 	})
+	if err == nil && h.leaving.Load() {
+		err = errors.New("told to stop")
+	}
 	if err != nil {
 		h.log.Warn("not healthy", "error", err)
 		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "unhealthy"})

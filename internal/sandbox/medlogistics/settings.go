@@ -3,6 +3,7 @@ package medlogistics
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 )
@@ -16,6 +17,7 @@ const (
 	audienceVariable = "PHASEGATE_SANDBOX_API_AUDIENCE"
 	caFileVariable   = "PHASEGATE_SANDBOX_API_CA_FILE"
 	ownerVariable    = "PHASEGATE_SANDBOX_API_OWNER"
+	noticeVariable   = "PHASEGATE_SANDBOX_API_NOTICE"
 )
 
 // Environment returns the settings as NAME=value, for APIFromEnv. There is a
@@ -28,6 +30,7 @@ func (a API) Environment() []string {
 		audienceVariable + "=" + a.Audience,
 		caFileVariable + "=" + a.CAFile,
 		ownerVariable + "=" + a.Owner,
+		noticeVariable + "=" + a.Notice.String(),
 	}
 }
 
@@ -35,7 +38,7 @@ func (a API) Environment() []string {
 // given another Log.
 func APIFromEnv(lookup func(string) (string, bool)) (API, error) {
 	a := API{Log: slog.New(slog.DiscardHandler)}
-	var database string
+	var database, notice string
 	for _, setting := range []struct {
 		name     string
 		value    *string
@@ -47,10 +50,17 @@ func APIFromEnv(lookup func(string) (string, bool)) (API, error) {
 		{audienceVariable, &a.Audience, true},
 		{caFileVariable, &a.CAFile, false},
 		{ownerVariable, &a.Owner, false},
+		{noticeVariable, &notice, false},
 	} {
 		*setting.value, _ = lookup(setting.name)
 		if setting.required && *setting.value == "" {
 			return API{}, fmt.Errorf("the sandbox API needs %s in its environment", setting.name)
+		}
+	}
+	if notice != "" {
+		var err error
+		if a.Notice, err = time.ParseDuration(notice); err != nil {
+			return API{}, fmt.Errorf("%s: %w", noticeVariable, err)
 		}
 	}
 	a.DatabaseURL = redact.NewSecret(database)
