@@ -1,6 +1,8 @@
 // Package schema holds the MedLogistics database as versioned migrations in the
-// format of Atlas: VERSION_name.sql files and atlas.sum, their checksums. After
-// a change to a file, `go test ./schema -update` writes atlas.sum anew.
+// format of Atlas: VERSION_name.sql files and atlas.sum, their checksums. The
+// directory down holds the reverse migrations, under the same names, with an
+// atlas.sum of their own. After a change to a file, `go test ./schema -update`
+// writes both anew.
 package schema
 
 import "embed"
@@ -11,7 +13,7 @@ const Baseline = "20260101000000"
 // BaselineFile makes the tables of version Baseline in an empty database.
 const BaselineFile = Baseline + "_baseline.sql"
 
-// FS holds the migrations and atlas.sum, without a folder.
+// FS holds the migrations and atlas.sum, without a folder, and down.
 //
-//go:embed *.sql atlas.sum
+//go:embed *.sql atlas.sum down
 var FS embed.FS

@@ -17,21 +17,23 @@ import (
 var update = flag.Bool("update", false, "write atlas.sum")
 
 func TestAtlasSumFitsTheFiles(t *testing.T) {
-	dir, err := migrate.NewLocalDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		sum, err := dir.Checksum()
+	for _, path := range []string{".", "down"} {
+		dir, err := migrate.NewLocalDir(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := migrate.WriteSumFile(dir, sum); err != nil {
-			t.Fatal(err)
+		if *update {
+			sum, err := dir.Checksum()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := migrate.WriteSumFile(dir, sum); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if err := migrate.Validate(dir); err != nil {
-		t.Errorf("%v: run go test ./schema -update", err)
+		if err := migrate.Validate(dir); err != nil {
+			t.Errorf("%s: %v: run go test ./schema -update", path, err)
+		}
 	}
 }
 
@@ -46,8 +48,14 @@ func embedded(t *testing.T) *migrate.MemDir {
 	t.Helper()
 	dir := &migrate.MemDir{}
 	err := fs.WalkDir(FS, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil {
 			return err
+		}
+		if entry.IsDir() {
+			if path == "down" {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		data, err := fs.ReadFile(FS, path)
 		if err != nil {

@@ -34,6 +34,9 @@ func All() task.Set {
 		task.Of("schema/apply", &schema.Apply{
 			LockTimeout: 100 * time.Millisecond, LockTries: 150, StatementTimeout: 15 * time.Minute,
 		}),
+		task.Of("schema/revert", &schema.Revert{
+			LockTimeout: 100 * time.Millisecond, LockTries: 150, StatementTimeout: 15 * time.Minute,
+		}),
 
 		task.Of("service/stop", &service.Stop{Timeout: time.Minute}),
 		task.Of("service/start", &service.Start{Timeout: 5 * time.Minute}),

@@ -25,10 +25,21 @@ type folder struct {
 	*migrate.LocalDir
 	files []migrate.File
 	sums  migrate.HashFile
+	down  *folder // the reverse migrations, nil if there are none
 }
 
-// openFolder reads the folder and holds that atlas.sum fits it.
+// openFolder reads the folder, with its reverse migrations, and holds that
+// atlas.sum fits it.
 func openFolder(path task.Path) (*folder, error) {
+	f, err := readFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.openDown()
+}
+
+// readFolder reads one directory and holds that atlas.sum fits it.
+func readFolder(path task.Path) (*folder, error) {
 	dir, err := migrate.NewLocalDir(string(path))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations in %s: %w", path, cause(err))
@@ -44,7 +55,7 @@ func openFolder(path task.Path) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash the migrations in %s: %w", path, err)
 	}
-	f := &folder{dir, files, sums}
+	f := &folder{LocalDir: dir, files: files, sums: sums}
 	if err := migrate.Validate(f); err != nil {
 		return nil, sumError(path, err)
 	}
@@ -135,12 +146,19 @@ func (f *folder) uninterrupted(file migrate.File) error {
 	return nil
 }
 
-// folderFiles names what belongs to the plan's digest. A folder that cannot be
-// read is represented by its atlas.sum, which then is missed.
+// folderFiles names what belongs to the plan's digest, reverse migrations
+// included. A folder that cannot be read is represented by its atlas.sum, which
+// then is missed.
 func folderFiles(path task.Path) []string {
-	sum := filepath.Join(string(path), migrate.HashFileName)
-	names, _ := filepath.Glob(filepath.Join(string(path), "*.sql"))
-	return append(names, sum)
+	var names []string
+	for _, dir := range []string{string(path), filepath.Join(string(path), downDir)} {
+		found, _ := filepath.Glob(filepath.Join(dir, "*.sql"))
+		names = append(names, found...)
+		if len(found) > 0 || dir == string(path) {
+			names = append(names, filepath.Join(dir, migrate.HashFileName))
+		}
+	}
+	return names
 }
 
 // sumError says in what a folder differs from its atlas.sum.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"ariga.io/atlas/sql/migrate"
+
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -17,6 +19,12 @@ import (
 // it takes on tables that were there before, which tables it rewrites, and on
 // which rows it fails. It fails as schema/apply would. The report of every
 // statement is a JSON file in the run's directory.
+//
+// Where the directory down beside the migrations holds their reverses, these are
+// proven on the same copy: they are run, newest first, and after each the schema
+// must be what it was before its migration, and in the end every row of every
+// table what it was before the first. schema/revert runs nothing that was not
+// proven so. A reverse that does not restore is a failure.
 //
 // The database itself is only read, so this task looks: its phase needs no
 // rollback. The copy is a database of the same server, named after the original
@@ -35,23 +43,27 @@ type Rehearse struct {
 	Baseline         string        `with:"baseline"`          // version whose tables are there already in a database that has no history; ignored where there is one or the database is empty
 	Copy             string        `with:"copy"`              // how to make the copy: auto (the default), template, backup or dump
 	Backup           string        `with:"backup"`            // archive of pg_dump in the custom format, compressed with zstd or not, for copy backup
+	Reverse          bool          `with:"reverse"`           // whether to fail unless every pending migration has a reverse and is proven by it; default false
 	StatementTimeout time.Duration `with:"statement_timeout"` // how long a statement may run, but for CONCURRENTLY; default 15m, 0 for no limit
 }
 
 // Rehearsal is what the pending migrations did to the copy.
 type Rehearsal struct {
-	Copy          string `json:"copy"`           // how the copy was made: template, backup or dump; "" if nothing was pending
-	CopyMS        int64  `json:"copy_ms"`        // time to make it, in milliseconds
-	Migrations    int    `json:"migrations"`     // number of migrations applied to it
-	Statements    int    `json:"statements"`     // number of their statements
-	TotalMS       int64  `json:"total_ms"`       // time of all of them, in milliseconds
-	LongestMS     int64  `json:"longest_ms"`     // time of the longest statement, in milliseconds
-	Longest       string `json:"longest"`        // file and line of the longest statement
-	Rewrites      int    `json:"rewrites"`       // number of tables that were there before and are written anew
-	StrongestLock string `json:"strongest_lock"` // the strongest lock on a table that was there before, as in pg_locks; "" if there is none
-	WindowMS      int64  `json:"window_ms"`      // how long such a table can't be written to, all migrations together, in milliseconds
-	Report        string `json:"report"`         // path of the report, "" if nothing was pending
-	ReportSHA256  string `json:"report_sha256"`  // of the report, "" if nothing was pending
+	Copy          string   `json:"copy"`           // how the copy was made: template, backup or dump; "" if nothing was pending
+	CopyMS        int64    `json:"copy_ms"`        // time to make it, in milliseconds
+	Migrations    int      `json:"migrations"`     // number of migrations applied to it
+	Statements    int      `json:"statements"`     // number of their statements
+	TotalMS       int64    `json:"total_ms"`       // time of all of them, in milliseconds
+	LongestMS     int64    `json:"longest_ms"`     // time of the longest statement, in milliseconds
+	Longest       string   `json:"longest"`        // file and line of the longest statement
+	Rewrites      int      `json:"rewrites"`       // number of tables that were there before and are written anew
+	StrongestLock string   `json:"strongest_lock"` // the strongest lock on a table that was there before, as in pg_locks; "" if there is none
+	WindowMS      int64    `json:"window_ms"`      // how long such a table can't be written to, all migrations together, in milliseconds
+	Report        string   `json:"report"`         // path of the report, "" if nothing was pending
+	ReportSHA256  string   `json:"report_sha256"`  // of the report, "" if nothing was pending
+	Proven        []string `json:"proven"`         // proofs of the versions that schema/revert may take back, newest first
+	Unproven      []string `json:"unproven"`       // versions that it may not, and why
+	RevertMS      int64    `json:"revert_ms"`      // time to take all proven versions back, in milliseconds
 }
 
 // Validate holds that the way to make the copy is one.
@@ -94,6 +106,7 @@ func (r *Rehearse) Check(ctx context.Context, _ *task.Env) error {
 
 // Run makes the copy, applies the migrations to it and drops it.
 func (r *Rehearse) Run(ctx context.Context, env *task.Env) (receipt Rehearsal, err error) {
+	receipt = empty()
 	f, err := openFolder(r.Dir)
 	if err != nil {
 		return receipt, err
@@ -116,13 +129,13 @@ func (r *Rehearse) Run(ctx context.Context, env *task.Env) (receipt Rehearsal, e
 		return receipt, err
 	}
 	if pending == 0 {
-		return receipt, task.Skip("no migration is pending")
+		return empty(), task.Skip("no migration is pending")
 	}
 	defer func() { err = errors.Join(err, c.drop(context.WithoutCancel(ctx))) }()
 	begin := time.Now()
 	receipt.Copy, err = c.make(ctx, r.Copy, r.Backup)
 	if err != nil {
-		return Rehearsal{}, err
+		return empty(), err
 	}
 	receipt.CopyMS = time.Since(begin).Milliseconds()
 	env.Log.Info("the copy is made", "how", receipt.Copy, "ms", receipt.CopyMS)
@@ -164,16 +177,41 @@ func (r *Rehearse) perform(ctx context.Context, env *task.Env, f *folder, c *clo
 		database: d, folder: f, log: env.Log, watch: watch,
 		limits: limits{lock: time.Minute, tries: 1, statement: r.StatementTimeout},
 	}
-	for i, file := range s.pending {
-		env.Progress(int64(i), int64(len(s.pending)), "migrations")
-		if err = runner.apply(ctx, file); err != nil {
-			watch.failed(err)
-			break
-		}
+	prover, err := newProver(c, &runner, s.pending)
+	if err == nil && r.Reverse && len(prover.unproven) > 0 {
+		err = task.Hint(fmt.Errorf("there is no way back: %s", some(prover.unproven)), "write the reverse migrations, or leave reverse out")
 	}
+	if err != nil {
+		return receipt, err
+	}
+	receipt.Unproven = append(receipt.Unproven, prover.unproven...)
+	err = r.ascend(ctx, env, &runner, prover, s.pending)
+	if err != nil {
+		watch.failed(err)
+	} else {
+		err = prover.prove(ctx)
+	}
+	receipt.Proven, receipt.RevertMS = append(receipt.Proven, prover.proofs...), prover.took.Milliseconds()
 	watch.report.summarize(&receipt)
 	receipt.Report = filepath.Join(env.Dir, "rehearsal-"+c.source+".json")
-	var writeErr error
-	receipt.ReportSHA256, writeErr = watch.report.write(receipt.Report)
+	sum, writeErr := watch.report.write(receipt.Report)
+	receipt.ReportSHA256 = sum
 	return receipt, errors.Join(err, writeErr)
 }
+
+// ascend applies the migrations to the copy.
+func (r *Rehearse) ascend(ctx context.Context, env *task.Env, runner *applier, prover *prover, pending []migrate.File) error {
+	for i, file := range pending {
+		env.Progress(int64(i), int64(len(pending)), "migrations")
+		if err := prover.before(ctx, file); err != nil {
+			return err
+		}
+		if err := runner.apply(ctx, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// empty is a receipt of nothing: its lists are there.
+func empty() Rehearsal { return Rehearsal{Proven: []string{}, Unproven: []string{}} }

@@ -294,6 +294,21 @@ func TestTheNextRehearsalSweepsWhatAKilledOneLeft(t *testing.T) {
 	}
 }
 
+func TestTheNextRehearsalDropsTheCopyOfAKilledOne(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	killStep(t, "step-rehearse", dsn, write(t, "1_a.sql", "select pg_sleep(20);\n"), nil, "the copy sleeps", func() bool {
+		return query[bool](t, dsn, `select exists (select from pg_stat_activity
+			where datname = current_database() || '_phasegate_rehearsal' and query like 'select pg_sleep%')`)
+	})
+	if copies(t, dsn) != 1 {
+		t.Fatal("the kill left no copy: this test shows nothing")
+	}
+	if _, err := rehearse(dsn, wards(t)).Run(t.Context(), tasktest.Env(t)); err != nil || copies(t, dsn) != 0 {
+		t.Errorf("copies %d, error %v", copies(t, dsn), err)
+	}
+}
+
 func TestAnInterruptedRehearsalDropsItsCopy(t *testing.T) {
 	t.Parallel()
 	dsn := postgrestest.Database(t)

@@ -103,13 +103,22 @@ func (m *migrationReport) window() float64 {
 // write puts the report into a file for the account alone, and returns the
 // file's SHA-256, in hex.
 func (r *report) write(path string) (sum string, err error) {
-	text, err := json.MarshalIndent(r, "", "  ")
+	if sum, err = writeJSON(path, r); err != nil {
+		return "", fmt.Errorf("write the report: %w", err)
+	}
+	return sum, nil
+}
+
+// writeJSON writes a file that the account alone can read, and returns its
+// SHA-256, in hex.
+func writeJSON(path string, value any) (sum string, err error) {
+	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
-		return "", fmt.Errorf("encode the report: %w", err)
+		return "", err
 	}
 	text = append(text, '\n')
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return "", fmt.Errorf("write the report: %w", err)
+		return "", err
 	}
 	return fmt.Sprintf("%x", sha256.Sum256(text)), nil
 }

@@ -3,11 +3,13 @@ package schema_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,9 +19,9 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// applier is a phasegate whose step keeps its receipts in the file saved. It
-// takes the connection string from the environment, as a plan does.
-func applier(dir, saved string) int {
+// step is a phasegate whose step keeps its receipts in the file saved. It takes
+// the connection string and the proofs from the environment.
+func step(name, dir, saved string) int {
 	env := &task.Env{Log: slog.New(slog.DiscardHandler), Dir: filepath.Dir(saved), Progress: func(int64, int64, string) {}}
 	env.Save = func(receipt any) error {
 		raw, err := json.Marshal(receipt)
@@ -28,22 +30,37 @@ func applier(dir, saved string) int {
 		}
 		return os.WriteFile(saved, raw, 0o600)
 	}
-	if _, err := apply(redact.NewSecret(os.Getenv("TEST_DSN")), task.Path(dir)).Run(context.Background(), env); err != nil {
+	var err error
+	switch dsn := redact.NewSecret(os.Getenv("TEST_DSN")); name {
+	case "step-apply":
+		_, err = apply(dsn, task.Path(dir)).Run(context.Background(), env)
+	case "step-rehearse":
+		_, err = rehearse(dsn, task.Path(dir)).Run(context.Background(), env)
+	case "step-revert":
+		_, err = revert(dsn, task.Path(dir), "1", strings.Split(os.Getenv("TEST_PROVEN"), ",")).Run(context.Background(), env)
+	}
+	if err != nil {
 		return 1
 	}
 	return 0
 }
 
-// killWhile runs an applier and kills it when the condition holds. It returns
+// killWhile runs schema/apply and kills it when the condition holds. It returns
 // what the step had saved.
 func killWhile(t *testing.T, dsn redact.Secret, dir task.Path, what string, holds func() bool) json.RawMessage {
+	t.Helper()
+	return killStep(t, "step-apply", dsn, dir, nil, what, holds)
+}
+
+func killStep(t *testing.T, name string, dsn redact.Secret, dir task.Path, proven []string, what string, holds func() bool) json.RawMessage {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	saved := filepath.Join(t.TempDir(), "saved.json")
-	child := &exec.Cmd{Path: self, Args: []string{"applier", string(dir), saved}, Env: append(os.Environ(), "TEST_DSN="+dsn.Reveal())}
+	child := &exec.Cmd{Path: self, Args: []string{name, string(dir), saved}}
+	child.Env = append(os.Environ(), "TEST_DSN="+dsn.Reveal(), "TEST_PROVEN="+strings.Join(proven, ","))
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +70,7 @@ func killWhile(t *testing.T, dsn redact.Secret, dir task.Path, what string, hold
 	}
 	_ = child.Wait()
 	raw, err := os.ReadFile(saved)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
 	return raw

@@ -18,11 +18,11 @@ import (
 	"github.com/medlogistics/phasegate/tasks/schema"
 )
 
-// TestMain makes this binary a phasegate that applies migrations and is killed
-// meanwhile, when it is called "applier".
+// TestMain makes this binary a phasegate that does one step and is killed
+// meanwhile, when it is called by the name of the step.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "applier" {
-		os.Exit(applier(os.Args[1], os.Args[2]))
+	if name := filepath.Base(os.Args[0]); strings.HasPrefix(name, "step-") {
+		os.Exit(step(name, os.Args[1], os.Args[2]))
 	}
 	os.Exit(m.Run())
 }

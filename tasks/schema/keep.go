@@ -1,0 +1,176 @@
+package schema
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// A keeper writes what reverse migrations take away, the rows of tables and the
+// values of columns that the old schema has no place for, into files: one CSV
+// file with a header for each table, readable by the account alone.
+type keeper struct {
+	database *database
+	dir      string // where the files are; made when there is something to keep
+	files    []kept // written so far
+	rows     int64  // in all of them
+}
+
+// kept is a file with the rows of one table.
+type kept struct {
+	Table  string `json:"table"`
+	File   string `json:"file"` // its name, beside the list
+	Rows   int64  `json:"rows"`
+	SHA256 string `json:"sha256"`
+}
+
+// A column of a table, by numbers that no other ever had.
+type column struct {
+	table, number int64
+	schema, name  string // of the table
+	column        string
+	key           bool // whether it is part of the primary key
+}
+
+// vanishing finds out what descend takes away, by doing it and taking that back,
+// and writes it to files. It is called in a transaction, and keeps writers out of
+// the tables concerned until its end: nothing is written between file and end.
+func (k *keeper) vanishing(ctx context.Context, descend func() error) error {
+	k.files, k.rows = nil, 0
+	if _, err := k.database.conn.ExecContext(ctx, "savepoint look"); err != nil {
+		return err
+	}
+	before, err := k.columns(ctx)
+	if err != nil {
+		return err
+	}
+	if err := descend(); err != nil {
+		return err
+	}
+	after, err := k.columns(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := k.database.conn.ExecContext(ctx, "rollback to savepoint look"); err != nil {
+		return err
+	}
+	for len(before) > 0 {
+		end := slices.IndexFunc(before, func(c column) bool { return c.table != before[0].table })
+		if end < 0 {
+			end = len(before)
+		}
+		if err := k.table(ctx, before[:end], after); err != nil {
+			return err
+		}
+		before = before[end:]
+	}
+	return nil
+}
+
+// table keeps those columns of one table that are not there after.
+func (k *keeper) table(ctx context.Context, columns, after []column) error {
+	gone := func(c column) bool {
+		return !slices.ContainsFunc(after, func(a column) bool { return a.table == c.table && a.number == c.number })
+	}
+	var wanted, lost []string
+	keyed := slices.ContainsFunc(columns, func(c column) bool { return c.key })
+	for _, c := range columns {
+		name := pgx.Identifier{c.column}.Sanitize()
+		if gone(c) {
+			lost = append(lost, name+" is not null")
+		}
+		if gone(c) || c.key || !keyed {
+			wanted = append(wanted, name)
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	table := pgx.Identifier{columns[0].schema, columns[0].name}.Sanitize()
+	if _, err := k.database.conn.ExecContext(ctx, "lock table "+table+" in access exclusive mode"); err != nil {
+		return err
+	}
+	query := fmt.Sprintf("copy (select %s from only %s where %s) to stdout (format csv, header)",
+		strings.Join(wanted, ", "), table, strings.Join(lost, " or "))
+	if len(lost) == len(columns) {
+		query = fmt.Sprintf("copy (select %s from only %s) to stdout (format csv, header)", strings.Join(wanted, ", "), table)
+	}
+	name := url.PathEscape(columns[0].schema) + "." + url.PathEscape(columns[0].name) + ".csv"
+	return k.write(ctx, table, name, query)
+}
+
+// write copies what the query returns into a file that is on disk when write
+// returns, or leaves no file if that is nothing.
+func (k *keeper) write(ctx context.Context, table, name, query string) error {
+	path := filepath.Join(k.dir, name)
+	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return fmt.Errorf("keep the rows that go: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep the rows that go: %w", err)
+	}
+	var rows int64
+	sum := sha256.New()
+	err = k.database.conn.Raw(func(driver any) error {
+		tag, err := driver.(*stdlib.Conn).Conn().PgConn().CopyTo(ctx, io.MultiWriter(file, sum), query)
+		rows = tag.RowsAffected()
+		return err
+	})
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("keep the rows that go in %s: %w", path, err)
+	}
+	if rows == 0 {
+		return os.Remove(path)
+	}
+	k.files = append(k.files, kept{table, name, rows, hex.EncodeToString(sum.Sum(nil))})
+	k.rows += rows
+	return nil
+}
+
+// list writes the list of the files, and returns its path and its SHA-256, or
+// "" if nothing was kept.
+func (k *keeper) list() (path, sum string, err error) {
+	if len(k.files) == 0 {
+		return "", "", nil
+	}
+	path = filepath.Join(k.dir, "kept.json")
+	sum, err = writeJSON(path, k.files)
+	return path, sum, err
+}
+
+// columns lists the columns of all tables that hold values of their own.
+func (k *keeper) columns(ctx context.Context) ([]column, error) {
+	rows, err := k.database.conn.QueryContext(ctx, `
+		select c.oid::bigint, a.attnum, n.nspname, c.relname, a.attname,
+		       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and a.attnum = any(i.indkey))
+		  from pg_class c
+		  join pg_namespace n on n.oid = c.relnamespace
+		  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+		 where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'atlas_schema_revisions')
+		 order by c.oid, a.attnum`)
+	if err != nil {
+		return nil, fmt.Errorf("list the columns: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []column
+	for rows.Next() {
+		var c column
+		if err := rows.Scan(&c.table, &c.number, &c.schema, &c.name, &c.column, &c.key); err != nil {
+			return nil, fmt.Errorf("list the columns: %w", err)
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,131 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ariga.io/atlas/sql/migrate"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// A prover holds that the reverse migrations of what is rehearsed take the copy
+// back to what it was: the schema by its dump, version by version, the content of
+// every table by its hash, from the first of them to the last.
+type prover struct {
+	clone   *clone
+	applier *applier
+
+	provable []migrate.File     // the newest migrations, oldest first, that have a reverse
+	schema   map[string]objects // what was there before each, by version
+	content  []pg.Table         // what was there before the first
+	unproven []string           // versions that cannot be taken back, and why
+	proofs   []string           // of the versions that were taken back, newest first
+	took     time.Duration      // time to take them back
+}
+
+// newProver finds out which of the pending migrations can be proven: the newest,
+// back to the first that has no reverse.
+func newProver(c *clone, a *applier, pending []migrate.File) (*prover, error) {
+	p := &prover{clone: c, applier: a, schema: map[string]objects{}}
+	for i, file := range slices.Backward(pending) {
+		if _, err := a.folder.reverse(file.Version()); err != nil {
+			if a.folder.down != nil && hasFile(a.folder.down, file.Version()) {
+				return nil, err
+			}
+			for _, older := range pending[:i+1] {
+				p.unproven = append(p.unproven, fmt.Sprintf("%s: %v", older.Version(), err))
+			}
+			break
+		}
+		p.provable = pending[i:]
+	}
+	return p, nil
+}
+
+func hasFile(f *folder, version string) bool {
+	_, ok := f.version(version)
+	return ok
+}
+
+// before looks at the copy before a migration is applied to it.
+func (p *prover) before(ctx context.Context, file migrate.File) (err error) {
+	i := slices.Index(p.provable, file)
+	if i < 0 {
+		return nil
+	}
+	if i == 0 {
+		if p.content, err = p.contents(ctx); err != nil {
+			return err
+		}
+	}
+	p.schema[file.Version()], err = dumpObjects(ctx, p.clone.dsn, p.clone.name)
+	return err
+}
+
+// prove takes the migrations back and compares.
+func (p *prover) prove(ctx context.Context) error {
+	if len(p.provable) == 0 {
+		return nil
+	}
+	var proofs []string
+	for _, up := range slices.Backward(p.provable) {
+		down, err := p.applier.folder.reverse(up.Version())
+		if err != nil {
+			return err
+		}
+		begin := time.Now()
+		runner := *p.applier
+		runner.folder, runner.watch = p.applier.folder.down, nil
+		if err := runner.revert(ctx, []migrate.File{down}, nil, func() error { return nil }); err != nil {
+			return fmt.Errorf("prove the way back: %w", err)
+		}
+		p.took += time.Since(begin)
+		now, err := dumpObjects(ctx, p.clone.dsn, p.clone.name)
+		if err != nil {
+			return err
+		}
+		if changes := p.schema[up.Version()].differences(now); len(changes) > 0 {
+			return task.Hint(fmt.Errorf("prove the way back: %s does not restore the schema as it was before: %s",
+				down.Name(), some(sentences(changes))), "correct the reverse migration; pg_dump --schema-only of before and after must be the same")
+		}
+		proofs = append(proofs, proof(up, down))
+	}
+	content, err := p.contents(ctx)
+	if err != nil {
+		return err
+	}
+	if differences := pg.Differences(p.content, content); len(differences) > 0 {
+		return task.Hint(fmt.Errorf("prove the way back: the reverse migrations do not restore the content as it was before: %s", some(differences)),
+			"a migration that changes rows needs a reverse that changes them back, or goes back by postgres/swap")
+	}
+	p.proofs = proofs
+	return nil
+}
+
+// contents reads every table of the copy, but for the history's, which a first
+// migration brings in.
+func (p *prover) contents(ctx context.Context) ([]pg.Table, error) {
+	conn, err := pgx.ConnectConfig(ctx, p.applier.database.config.Copy())
+	if err != nil {
+		return nil, errors.Join(errors.New("connect to the copy"), err)
+	}
+	defer pg.Close(conn)
+	tables, err := pg.Contents(ctx, conn)
+	return slices.DeleteFunc(tables, func(t pg.Table) bool { return t.Schema == revisionsTable }), err
+}
+
+// some are the first sentences of a list, and how many more there are.
+func some(list []string) string {
+	const most = 5
+	if len(list) <= most {
+		return strings.Join(list, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(list[:most], "; "), len(list)-most)
+}
