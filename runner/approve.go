@@ -37,8 +37,7 @@ func WaitingAt(ctx context.Context, p *plan.Plan, o Options, gate string) (*Wait
 
 func waitingAt(p *plan.Plan, o Options, state *journal.State, gate string) (*Waiting, error) {
 	if state.Digest != p.Digest {
-		return nil, refuse("look at the plan as the run has it: put it and its files back as they were",
-			"run %s began with plan digest %.12s, and the plan now has %.12s", o.Run, state.Digest, p.Digest)
+		return nil, edited(p, o, state)
 	}
 	phase, step := findGate(p, gate)
 	if step == nil {

@@ -114,9 +114,7 @@ func open(ctx context.Context, p *plan.Plan, o Options, run string) (*session, e
 	}
 	if state.Digest != p.Digest {
 		_ = writer.Close()
-		return nil, refuse("put the plan and its files back as they were, then go on or roll back",
-			"run %s began with plan digest %.12s, and the plan now has %.12s: the plan or a file it names was changed",
-			run, state.Digest, p.Digest)
+		return nil, edited(p, o, state)
 	}
 	return &session{plan: p, options: o, run: run, writer: writer, state: state, again: map[string]bool{}}, nil
 }
@@ -158,10 +156,16 @@ func (s *session) begin(ctx context.Context, command string) error {
 	if err := os.MkdirAll(s.options.runDir(s.run), 0o700); err != nil {
 		return fmt.Errorf("make the run's directory: %w", err)
 	}
+	files := s.plan.Sums()
+	if s.state.Run == "" {
+		s.keepPlan()
+	} else {
+		files = nil // the first session has them
+	}
 	host, _ := os.Hostname()
 	s.hold(journal.Event{
 		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
-		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan),
+		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan), Files: files,
 		Variables: s.options.Environ.Fingerprints(s.run),
 		Found:     s.state.Status, PID: os.Getpid(), Host: host, By: s.options.Account,
 	})

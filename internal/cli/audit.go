@@ -179,7 +179,7 @@ func (a *app) planOf(record evidence.Record, path string) (*plan.Plan, evidence.
 	case p == nil:
 		found.Broken = errors.New(findings.Errors()[0].Message)
 	default:
-		found.Digest = p.Digest
+		found.Digest, found.Files = p.Digest, p.Sums()
 	}
 	return p, found, nil
 }

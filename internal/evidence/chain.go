@@ -3,8 +3,10 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
 )
 
 // journal follows the chain over the lines. It returns the events that fit.
@@ -98,6 +100,14 @@ func (r Record) expected(events []journal.Event) Finding {
 		"none of %d events has the SHA-256 %s that was noted: the journal was cut off before it, or written anew", len(events), r.Expect)}
 }
 
+func named(changes []plan.Change) []string {
+	names := make([]string, 0, len(changes))
+	for _, change := range changes {
+		names = append(names, change.String())
+	}
+	return names
+}
+
 // plan compares the plan as it is now with the one that the run began with.
 func (r Record) plan(events []journal.Event) Finding {
 	began := events[0]
@@ -111,6 +121,9 @@ func (r Record) plan(events []journal.Event) Finding {
 		finding.Result = Differs
 		finding.Detail = fmt.Sprintf("the run began with digest %.12s, and this has %.12s: the plan or a file it names was changed",
 			began.Digest, r.Plan.Digest)
+		if began.Files != nil && r.Plan.Files != nil {
+			finding.Detail += ": " + strings.Join(named(plan.Changes(began.Files, r.Plan.Files)), ", ")
+		}
 	default:
 		finding.Result, finding.Detail = Fits, "the plan and every file it names have the digest "+began.Digest
 	}

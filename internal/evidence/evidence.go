@@ -101,9 +101,10 @@ type End struct {
 // A Plan is the plan as it is found now.
 type Plan struct {
 	Path   string
-	Digest string // SHA-256 of the plan and its files, in hex
-	Absent error  // why there is none to be looked at
-	Broken error  // why it has no digest: it is no plan, or a file that it names is gone
+	Digest string            // SHA-256 of the plan and its files, in hex
+	Files  map[string]string // SHA-256 of each of them, as [plan.Plan.Sums] has them; nil where that is not known
+	Absent error             // why there is none to be looked at
+	Broken error             // why it has no digest: it is no plan, or a file that it names is gone
 }
 
 // Look holds what is left of a run against its journal. The error is that of

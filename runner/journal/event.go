@@ -76,6 +76,9 @@ type Event struct {
 	File     string   `json:"file,omitempty"`     // the plan's file, as it was named to phasegate
 	Digest   string   `json:"digest,omitempty"`   // SHA-256 of the plan and its files, in hex
 	Phases   []string `json:"phases,omitempty"`   // all of the plan's
+	// Files of the run's first session has the SHA-256, in hex, of the plan's own
+	// file, as ".", and of each that it names, by its name in the digest.
+	Files map[string]string `json:"files,omitempty"`
 	// Variables has a short fingerprint of each variable that says what the run
 	// works on, by name. It tells that a value changed, not what it is.
 	Variables map[string]string `json:"variables,omitempty"`

@@ -20,6 +20,7 @@ type State struct {
 	Initiator string `json:"initiator,omitempty"` // the account that began it
 
 	Variables map[string]string `json:"variables,omitempty"` // fingerprints, by name
+	Files     map[string]string `json:"files,omitempty"`     // SHA-256 of the plan's files as the run began, in hex, by name
 
 	Began    time.Time `json:"began"`     // time of the first event
 	LastSeen time.Time `json:"last_seen"` // time of the last event
@@ -119,6 +120,7 @@ func (s *State) Apply(e Event) {
 func (s *State) open(e Event) {
 	if s.Run == "" {
 		s.Run, s.Plan, s.Began, s.Variables, s.Initiator = e.Run, e.Plan, e.Time, e.Variables, e.By
+		s.Files = e.Files
 		for _, name := range e.Phases {
 			s.Phases = append(s.Phases, &Phase{Name: name, Steps: []*Step{}})
 		}

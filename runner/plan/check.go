@@ -43,10 +43,12 @@ func (c *checker) check(src []byte) {
 func (c *checker) digest(src []byte) {
 	sums := make(map[string][sha256.Size]byte, len(c.sums))
 	c.plan.named = make(map[string]string, len(c.sums))
+	c.plan.sums = map[string]string{Own: hexOf(sha256.Sum256(src))}
 	for file, sum := range c.sums {
 		name := fileName(c.dir, file, c.absolute)
 		c.plan.files = append(c.plan.files, file)
 		c.plan.named[name], sums[name] = file, sum
+		c.plan.sums[name] = hexOf(sum)
 	}
 	slices.Sort(c.plan.files)
 	c.plan.Digest = Digest(src, sums)

@@ -76,6 +76,7 @@ type Plan struct {
 	scope *scope
 	files []string
 	named map[string]string
+	sums  map[string]string
 }
 
 // Variables are the plan's environment variables, in the order of the file.
