@@ -66,8 +66,12 @@ func unitName(unit string) string {
 // milliseconds rounds a duration to what a person wants to know.
 func milliseconds(ms int64) string { return span(time.Duration(ms) * time.Millisecond) }
 
+// span writes how long something took. A clock that was put back makes that less
+// than nothing, of which no more can be said than that nobody knows.
 func span(d time.Duration) string {
 	switch {
+	case d < 0:
+		return "an unknown time"
 	case d >= time.Minute:
 		d = d.Round(time.Second)
 	case d >= time.Second:

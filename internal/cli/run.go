@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -121,8 +122,12 @@ func (a *app) carryOut(
 // told gives an engine's error its exit code: without a state nothing was begun.
 func told(state *journal.State, err error) error {
 	_, damaged := errors.AsType[*journal.DamagedError](err)
+	mend := "make it writable"
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		mend = "make room on its disk"
+	}
 	if !damaged && task.HintOf(err) == "" {
-		err = task.Hint(err, "nothing is done that is not in the journal: make it writable, then call again")
+		err = task.Hint(err, "nothing is done that is not in the journal: "+mend+", then call again")
 	}
 	if state == nil {
 		return fail(ExitUsage, err)
