@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,6 +24,11 @@ type Table struct {
 
 // String returns the table's quoted name.
 func (t Table) String() string { return pgx.Identifier{t.Schema, t.Name}.Sanitize() }
+
+// Compare orders tables by schema and name, byte by byte.
+func (t Table) Compare(other Table) int {
+	return cmp.Or(strings.Compare(t.Schema, other.Schema), strings.Compare(t.Name, other.Name))
+}
 
 // Contents returns every table of the database that conn is connected to, with
 // the number of its rows and the hash of its content, all from one snapshot. It

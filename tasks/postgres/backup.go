@@ -14,15 +14,18 @@ import (
 )
 
 // Backup writes the whole database into one compressed file and proves that the
-// file holds it: the file is read back as a restore would read it, and every
-// table in it is compared with the moment of the database at which it was
-// taken. The application may go on working meanwhile; schema changes wait.
-// Sequences and large objects are in the file, under its checksum, but are not
-// compared: a sequence belongs to no moment.
+// file holds it: what is in the file is read back as a restore would read it,
+// while it is being written, and every table and the large objects in it are
+// compared with the moment of the database at which it was taken. A sequence
+// belongs to no moment; it has to stand between where it stood before and after.
+// The application may go on working meanwhile; schema changes wait. Once the file
+// is on the disk its checksum is read back from there.
 //
 // Beside the file lies its metadata, with a row count and a content hash for
-// each table. Both are readable by their owner only, and get their names when
-// they are whole, proven and on the disk.
+// each table, and what the database consists of otherwise, for phasegate backup
+// verify. Both are readable by their owner only, and get their names when they
+// are whole, proven and on the disk. Roles are not in a backup, nor where logical
+// replication slots stand.
 type Backup struct {
 	// DSN is the connection string of the application's database: the server's
 	// own address, not a pooler's.
@@ -53,6 +56,15 @@ type Backup struct {
 	// LockWait is how long the backup waits for a table that a schema change
 	// holds. Default 1m.
 	LockWait time.Duration `with:"lock_wait"`
+
+	// Recipients are whom the file is encrypted for, each by a public key of age
+	// (age1...) or of SSH (ssh-ed25519, ssh-rsa). What is needed to restore is one
+	// of their private keys, which does not belong on this machine. Default none:
+	// the file is not encrypted.
+	Recipients []string `with:"recipients"`
+
+	// RecipientsFile has more of them, one a line; # begins a comment.
+	RecipientsFile task.Path `with:"recipients_file"`
 
 	// PlanDigest goes into the metadata: ${{ plan.digest }}.
 	PlanDigest string `with:"plan_digest"`
@@ -115,9 +127,20 @@ func (b *Backup) Validate() error {
 	return nil
 }
 
+// Files returns the file of recipients, if there is one.
+func (b *Backup) Files() []string {
+	if b.RecipientsFile == "" {
+		return nil
+	}
+	return []string{string(b.RecipientsFile)}
+}
+
 // Check looks at the server, the client programs, the privileges and the disk.
 func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
 	if err := mayWrite(b.Directory); err != nil {
+		return err
+	}
+	if _, err := b.allRecipients(); err != nil {
 		return err
 	}
 	conn, err := pg.Connect(ctx, b.DSN)
@@ -169,7 +192,7 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	if err != nil {
 		return BackupReceipt{}, err
 	}
-	file := dir.name(config.Database, b.RunID, started)
+	file := dir.name(config.Database, b.RunID, b.suffix(), started)
 	// Saved first, so that a later call knows which file is its own.
 	if err := env.Save(BackupReceipt{File: file, Metadata: file + metadataSuffix, Database: config.Database}); err != nil {
 		return BackupReceipt{}, err
@@ -188,6 +211,14 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	}
 	receipt.TookMS = time.Since(started).Milliseconds()
 	return receipt, env.Save(receipt)
+}
+
+// suffix is how the name of the backup's file ends.
+func (b *Backup) suffix() string {
+	if len(b.Recipients) > 0 || b.RecipientsFile != "" {
+		return sealedSuffix
+	}
+	return archiveSuffix
 }
 
 // finished returns the receipt of the backup that an earlier call of this step
@@ -213,7 +244,7 @@ func finished(env *task.Env) (BackupReceipt, bool, error) {
 	return receipt, true, task.Skip("backed up to " + saved.File + " by an earlier call")
 }
 
-// make writes the archive, proves it and gives it its name. What it leaves when
+// make writes and proves the archive and gives it its name. What it leaves when
 // it fails is removed.
 func (b *Backup) make(ctx context.Context, env *task.Env, dir *directory, file string) (m Metadata, err error) {
 	partial := file + partialSuffix
@@ -228,10 +259,6 @@ func (b *Backup) make(ctx context.Context, env *task.Env, dir *directory, file s
 		return m, err
 	}
 	m.File = filepath.Base(file)
-	progress := func(done, total int64) { env.Progress(done, total, "bytes") }
-	if err := prove(ctx, partial, &m, progress); err != nil {
-		return m, err
-	}
 	if err := m.write(file + metadataSuffix + partialSuffix); err != nil {
 		return m, err
 	}

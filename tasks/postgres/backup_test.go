@@ -184,9 +184,7 @@ func TestBackupWithOtherRowsThanTheSnapshotIsNotProven(t *testing.T) {
 		{`"name": "users"`, `"name": "u"`}: `is missing`,
 	} {
 		edited := strings.Replace(string(raw), change[0], change[1], 1)
-		if err := os.WriteFile(good.Metadata, []byte(edited), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeSealed(t, good.Metadata, edited)
 		m, err := verify(t, good.File)
 		wantError(t, err, want, "")
 		if m.Proven {
@@ -226,8 +224,8 @@ func TestBackupRemovesItsOldOnesButNeverTheNewestProven(t *testing.T) {
 		return receipt
 	}
 	old, recent := run("old"), run("recent")
-	age(t, old.Metadata, 31*24*time.Hour)
-	age(t, recent.Metadata, 29*24*time.Hour)
+	makeOlder(t, old.Metadata, 31*24*time.Hour)
+	makeOlder(t, recent.Metadata, 29*24*time.Hour)
 	foreign := []string{"notes.txt", "app-20200101T000000Z.dump.zst", "app.dump.zst.json", "mine-20200101T000000Z.dump.zst.json"}
 	for _, file := range foreign {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(`{"format": "another", "taken_at": "2020-01-01T00:00:00Z"}`), 0o600); err != nil {

@@ -28,13 +28,14 @@ type directory struct {
 
 const (
 	archiveSuffix = ".dump.zst"
+	sealedSuffix  = ".dump.zst.age"
 	partialSuffix = ".partial"
 	lockName      = ".phasegate-backup.lock"
 )
 
 // ours is the form of the names that these tasks give to their files. Nothing
 // else in the directory is ever touched.
-var ours = regexp.MustCompile(`^.+-\d{8}T\d{6}Z(-[a-z0-9_]+)*\.dump\.zst(\.json)?(\.partial)?$`)
+var ours = regexp.MustCompile(`^.+-\d{8}T\d{6}Z(-[a-z0-9_]+)*\.dump\.zst(\.age)?(\.json)?(\.partial)?$`)
 
 // openDirectory makes the directory if need be, keeps others out of it, and
 // clears away what an interrupted call has left in it.
@@ -87,15 +88,16 @@ func (d *directory) settle() error {
 	return d.sync()
 }
 
-// name returns the path of a backup of a database that starts now.
-func (d *directory) name(database, run string, now time.Time) string {
+// name returns the path of a backup of a database that starts now, with a suffix
+// that says what is in it.
+func (d *directory) name(database, run, suffix string, now time.Time) string {
 	base := fileName(database) + "-" + now.UTC().Format("20060102T150405Z")
 	if run = short(run); run != "" {
 		base += "-" + run
 	}
-	path := filepath.Join(d.path, base+archiveSuffix)
+	path := filepath.Join(d.path, base+suffix)
 	for i := 2; exists(path); i++ {
-		path = filepath.Join(d.path, fmt.Sprintf("%s-%d%s", base, i, archiveSuffix))
+		path = filepath.Join(d.path, fmt.Sprintf("%s-%d%s", base, i, suffix))
 	}
 	return path
 }

@@ -2,26 +2,30 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
+	"io"
 	"os"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/internal/pg"
+	format "github.com/medlogistics/phasegate/internal/pg/archive"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // dump writes the archive to path and, at the same time, reads the tables in the
-// same snapshot. What it returns is not proven yet.
+// same snapshot and the file back. It returns when the file is on the disk and
+// proven.
 func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata, error) {
+	keys, err := b.keys()
+	if err != nil {
+		return Metadata{}, err
+	}
 	snapshot, err := pg.OpenSnapshot(ctx, b.DSN, b.LockWait)
 	if err != nil {
 		return Metadata{}, err
@@ -35,29 +39,78 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 	if err != nil {
 		return m, err
 	}
+	written := func(n int64) { env.Progress(min(n, int64(size)), int64(size), "bytes") }
+	archive, err := createArchive(path, keys.recipients, written)
+	if err != nil {
+		return m, err
+	}
+	defer archive.file.Close()
+	var contents format.Contents
+	err = together(ctx,
+		func(ctx context.Context) error { return snapshot.Read(ctx, m.Tables, b.Jobs, b.reader()) },
+		func(ctx context.Context) (err error) {
+			m.LargeObjects, err = b.readLarge(ctx, snapshot.Conn())
+			return err
+		},
+		func(ctx context.Context) error {
+			return archive.write(func() error { return b.runDump(ctx, dump, snapshot.ID, m.Encoding, archive) })
+		},
+		func(ctx context.Context) (err error) {
+			contents, err = readBack(ctx, archive, keys)
+			return err
+		},
+	)
+	if err != nil {
+		return m, err
+	}
+	m.ArchiveBytes, m.Bytes, m.SHA256, m.Encryption, m.Recipients = archive.in, archive.out, archive.sum(), keys.method(), len(keys.recipients)-len(keys.throwaway)
+	if err := archive.settle(func(done, total int64) { env.Progress(done, total, "bytes") }); err != nil {
+		return m, err
+	}
+	after, err := pg.Sequences(ctx, snapshot.Conn())
+	if err != nil {
+		return m, err
+	}
+	return m, m.prove(contents, pg.SequencesBetween(m.Sequences, after, contents.Sequences))
+}
+
+// readBack reads the archive's file while it grows, as a restore would.
+func readBack(ctx context.Context, archive *archive, keys keys) (format.Contents, error) {
+	source := newSource(archive.follow(ctx), keys.throwaway, func(int64) {})
+	defer source.Close()
+	contents, err := format.Read(source)
+	if errors.Is(err, format.ErrVersion) {
+		return contents, task.Hint(err, "use the client programs of PostgreSQL 18 or older, named in PG_BIN")
+	}
+	if err != nil {
+		return contents, fmt.Errorf("read the archive back: %w", err)
+	}
+	return contents, nil
+}
+
+// together runs the functions at the same time. The first that fails ends the
+// others, and its error is returned.
+func together(ctx context.Context, functions ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var (
-		reading sync.WaitGroup
-		readErr error
-	)
-	reading.Go(func() {
-		if readErr = snapshot.Read(ctx, m.Tables, b.Jobs, b.reader()); readErr != nil {
-			cancel(readErr)
-		}
-	})
-	archive := &archive{progress: func(n int64) { env.Progress(min(n, int64(size)), int64(size), "bytes") }}
-	dumpErr := archive.write(path, func() error { return b.runDump(ctx, dump, snapshot.ID, m.Encoding, archive) })
-	if dumpErr != nil {
-		cancel(dumpErr)
+	var running sync.WaitGroup
+	for _, run := range functions {
+		running.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(err)
+			}
+		})
 	}
-	reading.Wait()
-	if dumpErr != nil || readErr != nil {
-		// Whichever failed first ended the other.
-		return m, context.Cause(ctx)
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+// readLarge reads the large objects at the chosen level.
+func (b *Backup) readLarge(ctx context.Context, conn *pgx.Conn) (pg.LargeObjects, error) {
+	if b.Level == Counts {
+		return pg.CountLarge(ctx, conn)
 	}
-	m.ArchiveBytes, m.Bytes, m.SHA256 = archive.in, archive.out, hex.EncodeToString(archive.digest.Sum(nil))
-	return m, nil
+	return pg.SumLarge(ctx, conn)
 }
 
 // reader is how the tables are read at the chosen level.
@@ -86,7 +139,16 @@ func (b *Backup) describe(ctx context.Context, snapshot *pg.Snapshot) (Metadata,
 		return m, dump, err
 	}
 	m.Database, m.ServerVersion = seen.Database, seen.ServerVersion
-	m.Tables, err = pg.Tables(ctx, conn)
+	if m.Tables, err = pg.Tables(ctx, conn); err != nil {
+		return m, dump, err
+	}
+	if m.Objects, err = pg.Objects(ctx, conn); err != nil {
+		return m, dump, err
+	}
+	if m.Roles, err = pg.Roles(ctx, conn); err != nil {
+		return m, dump, err
+	}
+	m.Sequences, err = pg.Sequences(ctx, conn)
 	return m, dump, err
 }
 
@@ -97,13 +159,15 @@ func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding stri
 	if err != nil {
 		return err
 	}
-	err = command.Command{
-		Argv: []string{
-			dump.path, "--format=custom", "--compress=0", "--no-password", "--snapshot=" + snapshot,
-			"--encoding=" + encoding, fmt.Sprintf("--lock-wait-timeout=%d", b.LockWait.Milliseconds()),
-		},
-		Env: env, Stdout: w, Mask: redact.NewMasker(b.DSN),
-	}.Run(ctx)
+	err = piped(w, func(to *os.File) error {
+		return command.Command{
+			Argv: []string{
+				dump.path, "--format=custom", "--compress=0", "--no-password", "--snapshot=" + snapshot,
+				"--encoding=" + encoding, fmt.Sprintf("--lock-wait-timeout=%d", b.LockWait.Milliseconds()),
+			},
+			Env: env, Stdout: to, Mask: redact.NewMasker(b.DSN),
+		}.Run(ctx)
+	})
 	if w.err != nil && ctx.Err() == nil {
 		// pg_dump ended because we could not write: its own words only say so.
 		return w.err
@@ -111,61 +175,34 @@ func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding stri
 	return err
 }
 
-// An archive compresses what is written to it into a file, and sums the file up.
-type archive struct {
-	progress func(in int64)
+// pipeSize is how much pg_dump may be ahead of the compression, in bytes: more
+// than the system's 64 kB, so that neither waits for the other at each turn.
+const pipeSize = 1 << 20
 
-	file    *os.File
-	zstd    *zstd.Encoder
-	digest  hash.Hash
-	in, out int64 // bytes before and after compression
-	err     error // the first one that a Write returned
-}
-
-// write makes the file, calls produce, which writes to the archive, and puts the
-// file onto the disk.
-func (a *archive) write(path string, produce func() error) (err error) {
-	a.file, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// piped has produce write to a pipe, and copies what comes out of it to w.
+func piped(w io.Writer, produce func(to *os.File) error) error {
+	from, to, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.file.Close()) }()
-	a.digest = sha256.New()
-	// One goroutine compresses twice as fast as pg_dump writes; more cost a sixth
-	// more of the processor, which the server may need itself.
-	a.zstd, err = zstd.NewWriter(compressed{a}, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return err
+	defer from.Close()
+	// Without it the pipe is slower, nothing else.
+	_, _ = unix.FcntlInt(to.Fd(), unix.F_SETPIPE_SZ, pipeSize)
+	var (
+		copying sync.WaitGroup
+		copyErr error
+	)
+	copying.Go(func() {
+		_, copyErr = io.CopyBuffer(w, struct{ io.Reader }{from}, make([]byte, pipeSize/4))
+		_ = from.Close() // the writer must not wait for us
+	})
+	err = produce(to)
+	_ = to.Close()
+	copying.Wait()
+	if err == nil {
+		err = copyErr
 	}
-	if err := produce(); err != nil {
-		_ = a.zstd.Close()
-		return err
-	}
-	if err := a.zstd.Close(); err != nil {
-		return fmt.Errorf("write the archive: %w", err)
-	}
-	return a.file.Sync()
-}
-
-// Write takes a piece of the uncompressed archive.
-func (a *archive) Write(p []byte) (int, error) {
-	n, err := a.zstd.Write(p)
-	a.in += int64(n)
-	if err != nil && a.err == nil {
-		a.err = fmt.Errorf("write the archive: %w", err)
-	}
-	a.progress(a.in)
-	return n, err
-}
-
-// compressed is the archive's other side.
-type compressed struct{ *archive }
-
-func (c compressed) Write(p []byte) (int, error) {
-	n, err := c.file.Write(p)
-	c.digest.Write(p[:n])
-	c.out += int64(n)
-	return n, err
+	return err
 }
 
 // archiveSize is how many bytes the file of a backup will have at most, but for

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/tasks/postgres"
@@ -60,8 +63,8 @@ func copyFile(t testing.TB, from, to string) {
 	}
 }
 
-// age makes a backup older than it is.
-func age(t testing.TB, metadata string, by time.Duration) {
+// makeOlder makes a backup older than it is.
+func makeOlder(t testing.TB, metadata string, by time.Duration) {
 	t.Helper()
 	m, err := postgres.ReadMetadata(strings.TrimSuffix(metadata, ".json"))
 	if err != nil {
@@ -71,15 +74,24 @@ func age(t testing.TB, metadata string, by time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := strings.Replace(string(raw), m.TakenAt.Format(time.RFC3339Nano), m.TakenAt.Add(-by).Format(time.RFC3339Nano), 1)
-	if err := os.WriteFile(metadata, []byte(old), 0o600); err != nil {
+	writeSealed(t, metadata, strings.Replace(string(raw), m.TakenAt.Format(time.RFC3339Nano), m.TakenAt.Add(-by).Format(time.RFC3339Nano), 1))
+}
+
+// writeSealed writes edited metadata with a seal of its own, as somebody would
+// who wants it to be believed.
+func writeSealed(t testing.TB, metadata, text string) {
+	t.Helper()
+	at := strings.LastIndex(text, `"seal": "`) + len(`"seal": "`)
+	zeros := text[:at] + strings.Repeat("0", 64) + text[at+64:]
+	sealed := fmt.Sprintf("%s%x%s", text[:at], sha256.Sum256([]byte(zeros)), text[at+64:])
+	if err := os.WriteFile(metadata, []byte(sealed), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func verify(t testing.TB, file string) (postgres.Metadata, error) {
 	t.Helper()
-	return postgres.Verify(t.Context(), file, func(int64, int64) {})
+	return postgres.Verify(t.Context(), file, postgres.Proof{Progress: func(int64, int64) {}})
 }
 
 // password is the one in a connection string.
@@ -120,4 +132,15 @@ func role(t testing.TB, dsn redact.Secret, options string) account {
 	u.User = url.UserPassword(a.role, "the-roles-password")
 	a.dsn = redact.NewSecret(u.String())
 	return a
+}
+
+// decompressed is what a file held before zstd, nothing if it is not zstd's.
+func decompressed(raw []byte) []byte {
+	from, err := zstd.NewReader(nil)
+	if err != nil {
+		panic(err)
+	}
+	defer from.Close()
+	whole, _ := from.DecodeAll(raw, nil)
+	return whole
 }

@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // Metadata is what is known of a backup. It lies beside the backup's file, under
@@ -31,10 +35,17 @@ type Metadata struct {
 	Proven        bool              `json:"proven"`                // read back and equal to the snapshot
 	Rows          int64             `json:"rows"`                  // in all tables
 	Tables        []pg.Table        `json:"tables"`                // by schema and name
+	Sequences     []pg.Sequence     `json:"sequences"`             // by name; where a restore sets them
+	LargeObjects  pg.LargeObjects   `json:"large_objects"`         // all of them
+	Objects       []pg.Object       `json:"objects"`               // what the database consists of beside its rows
+	Roles         []string          `json:"roles"`                 // that own something or have privileges; not in the archive
+	Encryption    string            `json:"encryption,omitempty"`  // "age" if the file is encrypted
+	Recipients    int               `json:"recipients,omitempty"`  // number of those it is encrypted for
 	PlanDigest    string            `json:"plan_digest,omitempty"` // of the plan that made it
 	Run           string            `json:"run,omitempty"`         // id of the run that made it
 	Commit        string            `json:"commit,omitempty"`      // of the plan's repository
 	Tools         map[string]string `json:"tools"`                 // versions of pg_dump, pg_restore and phasegate
+	Seal          string            `json:"seal"`                  // SHA-256 of the metadata's file with zeros for these 64 digits
 }
 
 const (
@@ -48,32 +59,59 @@ func ReadMetadata(file string) (Metadata, error) {
 	var m Metadata
 	raw, err := os.ReadFile(file + metadataSuffix)
 	if err != nil {
-		return m, fmt.Errorf("read the metadata of a backup: %w", err)
+		return Metadata{}, fmt.Errorf("read the metadata of a backup: %w", err)
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, fmt.Errorf("read the metadata %s: %w", file+metadataSuffix, err)
+		return Metadata{}, damagedMetadata(file, err)
 	}
 	if m.Format != metadataFormat {
-		return m, fmt.Errorf("read the metadata %s: the format is %q, not %q", file+metadataSuffix, m.Format, metadataFormat)
+		return Metadata{}, fmt.Errorf("read the metadata %s: the format is %q, not %q", file+metadataSuffix, m.Format, metadataFormat)
 	}
 	if m.File != filepath.Base(file) {
-		return m, fmt.Errorf("read the metadata %s: it belongs to %q", file+metadataSuffix, m.File)
+		return Metadata{}, fmt.Errorf("read the metadata %s: it belongs to %q", file+metadataSuffix, m.File)
+	}
+	if len(m.Seal) != len(unsealed) || seal(unseal(raw, m.Seal)) != m.Seal {
+		return Metadata{}, damagedMetadata(file, errors.New("its seal is not its own"))
 	}
 	return m, nil
 }
 
+func damagedMetadata(file string, cause error) error {
+	return task.Hint(fmt.Errorf("%w: read the metadata %s: %w", ErrDamaged, file+metadataSuffix, cause),
+		"make another backup; look at the disk if it happens again")
+}
+
+// unsealed stands where the seal will be.
+var unsealed = strings.Repeat("0", 2*sha256.Size)
+
+// unseal puts zeros where the seal is, which is the last value.
+func unseal(raw []byte, seal string) []byte {
+	at := bytes.LastIndex(raw, []byte(seal))
+	return append(append(bytes.Clone(raw[:at]), unsealed...), raw[at+len(seal):]...)
+}
+
+// seal is the checksum of the metadata's file while it is unsealed.
+func seal(raw []byte) string {
+	digest := sha256.Sum256(raw)
+	return hex.EncodeToString(digest[:])
+}
+
 // write puts the metadata into a new file of mode 0600 and onto the disk.
 func (m Metadata) write(path string) (err error) {
+	m.Seal = unsealed
 	raw, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the metadata: %w", err)
 	}
+	raw = append(raw, '\n')
+	at := bytes.LastIndex(raw, []byte(unsealed)) // it is the last value
+	copy(raw[at:], seal(raw))
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the metadata: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := file.Write(append(raw, '\n')); err != nil {
+	if _, err := file.Write(raw); err != nil {
 		return fmt.Errorf("write the metadata: %w", err)
 	}
 	return file.Sync()

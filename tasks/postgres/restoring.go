@@ -71,7 +71,7 @@ func (c *copying) runRestore(ctx context.Context, m Metadata) error {
 	if err != nil {
 		return err
 	}
-	source, err := openArchive(c.stage.Backup, func(n int64) { c.env.Progress(n, m.Bytes, "bytes") })
+	source, err := openArchive(c.stage.Backup, m, nil, func(n int64) { c.env.Progress(n, m.Bytes, "bytes") })
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,52 @@
+package postgres
+
+import (
+	"io"
+	"sync"
+)
+
+// A growth is how far a file has been written, for whoever reads it meanwhile.
+type growth struct {
+	mu    sync.Mutex
+	more  *sync.Cond
+	size  int64
+	ended error // nil while it grows; io.EOF when it is whole
+}
+
+func (g *growth) init() { g.more = sync.NewCond(&g.mu) }
+
+// grow notes that n more bytes are in the file.
+func (g *growth) grow(n int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.size += n
+	g.more.Broadcast()
+}
+
+// end notes that nothing more comes, since the file is whole if err is nil. Only
+// the first call counts.
+func (g *growth) end(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err == nil {
+		err = io.EOF
+	}
+	if g.ended == nil {
+		g.ended = err
+	}
+	g.more.Broadcast()
+}
+
+// beyond waits until there are bytes behind the first at of them, and returns
+// how many. At the end of a whole file the error is io.EOF.
+func (g *growth) beyond(at int64) (int64, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.size <= at && g.ended == nil {
+		g.more.Wait()
+	}
+	if g.size > at && (g.ended == nil || g.ended == io.EOF) { //nolint:errorlint // set by end alone
+		return g.size - at, nil
+	}
+	return 0, g.ended
+}
