@@ -179,7 +179,7 @@ func (w *packer) artifact(ctx context.Context, c claim, r Record) error {
 		w.manifest.LeftOut = append(w.manifest.LeftOut, Left{Step: c.step, Field: c.field, Why: why})
 		return nil
 	}
-	if c.field == "file" {
+	if c.field == "file" || strings.HasSuffix(c.field, "_file") {
 		return leave("the data itself is never part of a bundle")
 	}
 	if !r.Files.kept(c) && c.about == "" {

@@ -86,3 +86,9 @@ func Close(conn *pgx.Conn) {
 	defer cancel()
 	_ = conn.Close(ctx)
 }
+
+// BeginRead opens a read-only transaction in which values print as in a dump. It
+// sees one moment, and waits for a locked table for lockWait at most.
+func BeginRead(ctx context.Context, conn *pgx.Conn, lockWait time.Duration) error {
+	return beginRead(ctx, conn, "", lockWait)
+}

@@ -27,10 +27,11 @@ var (
 	backupSpec = task.Look("postgres/backup", &postgres.Backup{
 		Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute,
 	})
-	stageSpec  = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
-	swapSpec   = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})
-	readySpec  = task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5})
-	assertSpec = task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute})
+	stageSpec   = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
+	swapSpec    = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})
+	salvageSpec = task.Look("postgres/salvage", &postgres.Salvage{LockWait: time.Minute})
+	readySpec   = task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5})
+	assertSpec  = task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute})
 )
 
 // childMode makes the test binary the process that a test kills: its value is

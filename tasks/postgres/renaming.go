@@ -83,6 +83,9 @@ func (r *renaming) resolve(ctx context.Context, now time.Time) error {
 		return r.swappedByAnotherStep(ctx, live, now)
 	}
 	r.state.LiveOID, r.state.StagedOID = live.oid, staged.oid
+	if err := r.conn.QueryRow(ctx, "select pg_snapshot_xmax(pg_current_snapshot())::text").Scan(&r.state.Boundary); err != nil {
+		return fmt.Errorf("read the number of the transaction: %w", err)
+	}
 	for i := 1; ; i++ {
 		r.state.Replaced = companion(live.name, replacedKind, r.swap.RunID, now, i)
 		if free, err := unused(ctx, r.conn, r.state.Replaced); err != nil || free {

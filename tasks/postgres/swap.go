@@ -45,6 +45,7 @@ type SwapReceipt struct {
 	Database string `json:"database"`  // name of the live database, which is now the one that was staged
 	Restored string `json:"restored"`  // name that the staged database had
 	Replaced string `json:"replaced"`  // name that the database which was live has now
+	Boundary string `json:"boundary"`  // number of the first transaction that may be a write to the live database after the swap, "" if it is not known
 	Sessions int64  `json:"sessions"`  // number of sessions that were ended
 	ClosedMS int64  `json:"closed_ms"` // how long the live database took no connections, in milliseconds
 	TookMS   int64  `json:"took_ms"`   // milliseconds

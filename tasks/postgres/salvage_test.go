@@ -1,0 +1,336 @@
+package postgres_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+)
+
+// A rolledBack is a database that was written to after its copy, and put back.
+type rolledBack struct {
+	testing.TB
+	live  redact.Secret
+	since string
+	swap  postgres.SwapReceipt
+}
+
+// rollBack makes a database, copies it, has it written to and swaps it back.
+func rollBack(t testing.TB, before string, writes ...string) *rolledBack {
+	t.Helper()
+	r := &rolledBack{TB: t, live: database(t, before)}
+	waitFor(t, func() bool { // until no other test has a transaction open, whose writes could be new
+		r.since = value[string](t, r.live, "select pg_current_snapshot()::text")
+		return strings.HasSuffix(r.since, ":")
+	})
+	back := staged(t, stage(r.live), tasktest.Env(t))
+	for _, sql := range writes {
+		execute(t, r.live, sql)
+	}
+	var err error
+	if r.swap, err = swap(r.live, back.Database).Run(t.Context(), tasktest.Env(t)); err != nil {
+		t.Fatal(err)
+	}
+	dropLater(t, r.swap.Replaced)
+	return r
+}
+
+func (r *rolledBack) salvage() *postgres.Salvage {
+	s := salvageSpec.New().Config().(*postgres.Salvage)
+	s.DSN, s.Replaced, s.Since, s.After = r.live, r.swap.Replaced, r.since, r.swap.Boundary
+	return s
+}
+
+// run salvages, and fails the test if it cannot.
+func (r *rolledBack) run(s *postgres.Salvage) postgres.SalvageReceipt {
+	r.Helper()
+	receipt, err := s.Run(r.Context(), tasktest.Env(r))
+	if err != nil {
+		r.Fatal(err)
+	}
+	return receipt
+}
+
+// lines reads the changes of a file, each put shortly.
+func lines(t testing.TB, file string) (list []string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	scanner := bufio.NewScanner(f)
+	scanner.Buffer(nil, 1<<24)
+	for scanner.Scan() {
+		var change struct {
+			Format, Table, Op string
+			Key, Old, New     map[string]any
+			Was, Count        int64
+		}
+		if err := json.Unmarshal(scanner.Bytes(), &change); err != nil {
+			t.Fatalf("%s: %v", scanner.Text(), err)
+		}
+		if change.Format != "" {
+			continue
+		}
+		line := fmt.Sprintf("%s %s key %v old %v new %v", change.Op, change.Table, change.Key, change.Old, change.New)
+		if change.Op == "count" {
+			line += fmt.Sprintf(" %d to %d", change.Was, change.Count)
+		}
+		list = append(list, strings.ReplaceAll(line, "map[]", "-"))
+	}
+	return list
+}
+
+func wantLines(t testing.TB, file string, want ...string) {
+	t.Helper()
+	got := slices.Sorted(slices.Values(lines(t, file)))
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s holds\n%s\nwant\n%s", filepath.Base(file), strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestSalvageKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id int primary key, v text)", "insert into t values (1, 'canary-value')")
+	tasktest.Conform(t, tasktest.Case{
+		Spec:      salvageSpec,
+		Configure: func(config any) { *config.(*postgres.Salvage) = *r.salvage() },
+		Secrets:   []string{password(t, r.live), "canary-value"},
+	})
+}
+
+func TestSalvageTellsEachWriteAndWhatWasDropped(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table wards (id int primary key, name text);
+		create table orders (id bigint generated always as identity primary key, ward int references wards, note text, twice int generated always as (1) stored);
+		create table log (line text);
+		insert into wards values (1, 'a'), (2, 'b');
+		insert into orders (ward, note) values (1, 'one'), (2, 'two'), (1, null);
+		insert into log values ('x'), ('x'), ('y')`, `
+		alter table orders add auth text, add flag boolean default false;
+		create table rights (id int primary key, ward int references wards);
+		insert into wards values (3, E'tab\there, "quotes" and a \\ back\nslash');
+		insert into orders (ward, note, auth) values (3, '', 'new');
+		update orders set note = 'one''s' where id = 1; update orders set auth = 'auth0|2' where id = 2;
+		delete from orders where id = 3;
+		insert into rights values (1, 3);
+		insert into log values ('x'), (null); delete from log where line = 'y'`)
+	receipt := r.run(r.salvage())
+	wantLines(t, receipt.File,
+		"count public.log key - old - new map[line:x] 2 to 3",
+		"count public.log key - old - new map[line:<nil>] 0 to 1",
+		"insert public.wards key map[id:3] old - new map[id:3 name:tab\there, \"quotes\" and a \\ back\nslash]",
+		"update public.orders key map[id:1] old map[id:1 note:one ward:1] new map[note:one's]",
+		"insert public.orders key map[id:4] old - new map[id:4 note: ward:3]",
+		"delete public.orders key map[id:3] old map[id:3 note:<nil> ward:1] new -",
+		"count public.log key - old - new map[line:y] 1 to 0")
+	wantLines(t, receipt.DroppedFile,
+		"held public.orders key - old - new map[auth:auth0|2 flag:f id:2]",
+		"held public.orders key - old - new map[auth:new flag:f id:4]",
+		"held public.rights key - old - new map[id:1 ward:3]")
+	if receipt.Inserted != 4 || receipt.Updated != 1 || receipt.Deleted != 2 || receipt.Dropped != 3 || receipt.Both != 0 || receipt.Compared != 3 {
+		t.Errorf("receipt = %+v", receipt)
+	}
+	for _, file := range []string{receipt.File, receipt.SQLFile, receipt.DroppedFile} {
+		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+	}
+	if n := len(files(t, filepath.Dir(receipt.File))); n != 3 {
+		t.Errorf("%d files are left", n)
+	}
+	if _, err := pg.Connect(t.Context(), postgrestest.ForTest(t).DSN(r.swap.Replaced)); err == nil {
+		t.Error("the replaced database takes connections")
+	}
+}
+
+// varied is a schema of tables of all kinds with so many rows each, and writes to
+// about one row in thirty of it.
+const (
+	varied = `
+		create type mood as enum ('sad', 'ok');
+		create table by_uuid (id uuid primary key, n int unique, e mood, j json, b bytea, a text[], t timestamptz, f float8, m numeric, y bool default true, c char(5) default 'ab', net inet default '10.0.0.1');
+		insert into by_uuid select md5(i::text)::uuid, i, 'ok', '{"a": "b\\c"}', '\x00ff', array['x', null, i::text], now(), random(), i / 3.0 from generate_series(1, %[1]d) i;
+		create table by_text (a text, "B ""b""" int, v text, primary key (a, "B ""b"""));
+		insert into by_text select E'k\t\n\\' || i %% 10, i, repeat('ä', i %% 50) from generate_series(1, %[1]d) i;
+		create table keyless (v int, w json);
+		insert into keyless select i %% 100, '1' from generate_series(1, %[1]d) i;
+		create table parts (id bigint primary key, v text) partition by range (id);
+		create table parts1 partition of parts for values from (0) to (100); create table parts2 partition of parts for values from (100) to (maxvalue);
+		insert into parts select i, md5(i::text) from generate_series(1, %[1]d) i;
+		create table child (id int generated always as identity primary key, parent uuid references by_uuid);
+		insert into child (parent) select md5(i::text)::uuid from generate_series(2, %[1]d, 2) i;
+		create table named (h int primary key, mark bool, c0 text); insert into named select i from generate_series(1, %[1]d) i;
+		create table none (); insert into none default values`
+	variedWrites = `
+		update named set mark = true where h %% 70 = 0;
+		delete from child where id %% (40 * %[1]d) = 0;
+		delete from by_uuid where n %% (80 * %[1]d) = 1;
+		update by_uuid set e = 'sad', y = false, net = null, j = '[]', a = null, f = 'nan', t = 'infinity' where n %% (77 * %[1]d) = 3;
+		insert into by_uuid (id, n, m) select gen_random_uuid(), -i, 1.00 from generate_series(1, 50) i;
+		insert into child (parent) select id from by_uuid where n < 0;
+		update by_text set v = E'\'\\', a = a || 'moved' where "B ""b""" %% (90 * %[1]d) = 0; update by_text set v = null where "B ""b""" %% (91 * %[1]d) = 0;
+		delete from by_text where "B ""b""" %% (92 * %[1]d) = 0;
+		delete from keyless where v = 7; insert into keyless values (7, '1'), (8, '1'), (8, '1'), (8, '2'), (null, null);
+		update parts set id = id + 1000000 where id %% (70 * %[1]d) = 0; update parts set v = '' where id %% (71 * %[1]d) = 0`
+)
+
+// What was written at random is compared, and the file of SQL applied to what was
+// put back: both databases must be equal then, whichever way the rows were found.
+func TestNothingWrittenIsLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rows, seldom int
+		since, after bool
+		method       string
+	}{{200, 1, true, true, "merge"}, {12000, 10, true, true, "xmin"}, {12000, 10, false, true, "content"}, {12000, 10, true, false, "xmin"}, {12000, 1, false, false, "merge"}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
+			r := rollBack(t, fmt.Sprintf(varied, c.rows), fmt.Sprintf(variedWrites, c.seldom), "alter table by_uuid add added text default 'x'; create table added (id int)")
+			s := r.salvage()
+			if !c.since {
+				s.Since = ""
+			}
+			if !c.after {
+				s.After = ""
+			}
+			receipt := r.run(s)
+			sql, err := os.ReadFile(receipt.SQLFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second time does nothing
+				execute(t, r.live, string(sql))
+			}
+			kept := opened(t, r.swap.Replaced)
+			execute(t, kept, "alter table by_uuid drop added; drop table added")
+			if d := pg.Differences(contents(t, kept), contents(t, r.live)); len(d) > 0 {
+				t.Fatal(strings.Join(d, "; "))
+			}
+			if !slices.ContainsFunc(receipt.Tables, func(s postgres.SalvagedTable) bool { return s.Method == c.method }) {
+				t.Errorf("no table was compared by %s: %+v", c.method, receipt.Tables)
+			}
+		})
+	}
+}
+
+func TestSalvageTellsTheLiveDatabasesOwnWrites(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int{20, 20000} {
+		t.Run(fmt.Sprint(rows), func(t *testing.T) {
+			t.Parallel()
+			r := rollBack(t, fmt.Sprintf(`
+				create table t (id int primary key, v text); insert into t select i, 'old' from generate_series(1, %d) i;
+				create table k (v text); insert into k values ('a'), ('b'), ('c'), ('c')`, rows), `
+				insert into t values (-1, 'theirs'), (-3, 'same'); update t set v = 'theirs' where id in (1, 2); delete from t where id in (5, 6);
+				insert into k values ('a'), ('new')`)
+			execute(t, r.live, `
+				insert into t values (-2, 'own'), (-3, 'same'); update t set v = 'own' where id in (2, 3); delete from t where id in (4, 5);
+				insert into k values ('own'), ('a'); delete from k where v = 'b'`)
+			receipt := r.run(r.salvage())
+			got := lines(t, receipt.File)
+			slices.Sort(got)
+			want := []string{
+				"both public.t key map[id:2] old - new map[id:2 v:theirs]",
+				"count public.k key - old - new map[v:a] 2 to 3",
+				"count public.k key - old - new map[v:new] 0 to 1",
+				"delete public.t key map[id:6] old map[id:6 v:old] new -",
+				"insert public.t key map[id:-1] old - new map[id:-1 v:theirs]",
+				"update public.t key map[id:1] old map[id:1 v:old] new map[v:theirs]",
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("changes\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+}
+
+func TestSalvageLeavesOutWhatOnlyATriggerTouched(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table t (id int primary key, v text, updated_at timestamptz, "Seen" int default 0, by_hand int);
+		insert into t select i, 'old', now(), 0, 0 from generate_series(1, 20000) i;
+		create function touch() returns trigger language plpgsql as $$
+		begin -- new.v := 'not this one'
+			if new.v = old.v then new.updated_at = clock_timestamp(); end if;
+			new."Seen" := new."Seen" + 1;
+			return new;
+		end $$;
+		create trigger touch before update on t for each row execute function touch()`, `
+		alter table t add auth0_user_id text; update t set auth0_user_id = 'auth0|' || id;
+		update t set v = 'nurse' where id = 3; update t set by_hand = 1 where id = 4`)
+	s := r.salvage()
+	s.IgnoreColumns = []string{"t.by_hand"}
+	receipt := r.run(s)
+	if receipt.Updated != 1 || receipt.Inserted+receipt.Deleted != 0 || receipt.Dropped != 20000 {
+		t.Errorf("receipt = %+v", receipt)
+	}
+	if len(receipt.Tables) != 1 || receipt.Tables[0].Method != "content" ||
+		!slices.Equal(receipt.Tables[0].Ignored, []string{"updated_at", "Seen", "by_hand"}) {
+		t.Errorf("tables = %+v", receipt.Tables)
+	}
+	if got := lines(t, receipt.File); len(got) != 1 || !strings.HasPrefix(got[0], "update public.t key map[id:3] old map[Seen:0 by_hand:0 id:3 updated_at:") {
+		t.Errorf("changes: %v", got)
+	}
+}
+
+func TestSalvageOfAnEarlierCallIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id int primary key)", "insert into t values (1)")
+	env := tasktest.Env(t)
+	first, err := r.salvage().Run(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := r.salvage().Run(t.Context(), env)
+	var skip *task.SkipError
+	if !errors.As(err, &skip) || second.SHA256 != first.SHA256 {
+		t.Errorf("second call: %+v, %v", second, err)
+	}
+	truncate(t, first.File, 10)
+	third, err := r.salvage().Run(t.Context(), env)
+	if err != nil || third.SHA256 != first.SHA256 {
+		t.Errorf("with a damaged file: %+v, %v", third, err)
+	}
+}
+
+func TestSalvageSaysWhatItCannotUse(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id int primary key)")
+	s := r.salvage()
+	s.Replaced = "nowhere"
+	_, err := s.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "salvage what was written to database nowhere: there is no such database", "postgres/swap")
+	s = r.salvage()
+	s.After = "4000000000000"
+	_, err = s.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "has not come to", "on this server")
+	for _, c := range []struct {
+		set        func(*postgres.Salvage)
+		want, hint string
+	}{
+		{func(s *postgres.Salvage) { s.Replaced = "" }, "replaced is empty", "postgres/swap"},
+		{func(s *postgres.Salvage) { s.Since = "yesterday" }, `since is "yesterday"`, "snapshot"},
+		{func(s *postgres.Salvage) { s.After = "-1" }, `after is "-1"`, "boundary"},
+		{func(s *postgres.Salvage) { s.LockWait = 0 }, "lock_wait", ""},
+	} {
+		s := r.salvage()
+		c.set(s)
+		wantError(t, s.Validate(), c.want, c.hint)
+	}
+}
