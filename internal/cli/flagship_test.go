@@ -290,6 +290,46 @@ func TestWholeCutOverAndItsRollback(t *testing.T) {
 	s.holdsNoSecretsAndNoPeople(output)
 }
 
+// What is written between the cut-over and its rollback is in the files of the
+// salvage, the ids of the accounts too, and nothing else is.
+func TestRollbackSalvagesWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 40, auth0.Unlimited)
+	s.phasegate(ExitDone, "run", s.plan)
+	s.execute(`insert into drugs (name, form, strength) values ('Salvaged', 'tablet', '5 mg');
+		update drugs set current_stock = -7 where id = (select min(id::text)::uuid from drugs where name <> 'Salvaged');
+		insert into hospitals (name) values ('New hospital')`)
+	s.phasegate(ExitDone, "rollback", s.plan)
+	found, err := filepath.Glob(filepath.Join(s.dir, "phasegate-runs", "*", "salvage-*"))
+	if err != nil || len(found) != 3 {
+		t.Fatalf("files of the salvage: %v, %v", found, err)
+	}
+	for _, c := range []struct {
+		suffix string
+		lines  int
+		holds  []string
+	}{
+		{"d.ndjson", 42, []string{`"auth0_user_id":"auth0|`, `"name":"New hospital"`}}, // a header, 40 accounts and a hospital
+		{".ndjson", 3, []string{`"name":"Salvaged"`, `"new":{"current_stock":"-7"}`}},
+		{".sql", 0, []string{"insert into public.drugs", "update public.drugs"}},
+	} {
+		i := slices.IndexFunc(found, func(path string) bool { return strings.HasSuffix(path, c.suffix) })
+		text, err := os.ReadFile(found[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = slices.Delete(found, i, i+1)
+		if n := bytes.Count(text, []byte("\n")); c.lines > 0 && n != c.lines {
+			t.Errorf("%s has %d lines, want %d:\n%s", c.suffix, n, c.lines, text)
+		}
+		for _, want := range c.holds {
+			if !bytes.Contains(text, []byte(want)) {
+				t.Errorf("%s does not hold %s:\n%s", c.suffix, want, text)
+			}
+		}
+	}
+}
+
 // A run that halts before the window leaves nothing to take back, and a second
 // one moves the users who are there by then, the adopted ones too.
 func TestCutOverAfterARollbackAdoptsTheAccounts(t *testing.T) {
@@ -346,7 +386,7 @@ func TestKilledInTheWindowIsRolledBack(t *testing.T) {
 
 func TestKilledRollbackIsCompletedByTheNextCall(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"stop-again", "put-back", "start-again"} {
+	for _, step := range []string{"stop-again", "put-back", "start-again", "salvage"} {
 		s := newStage(t, 20, auth0.Unlimited)
 		before := s.contents()
 		s.phasegate(ExitDone, "run", s.plan)

@@ -242,7 +242,7 @@ func TestSweepRandomMoments(t *testing.T) {
 		"backup", "rehearse-schema", "stop-api", "stage", "migrate-schema", "start-api",
 		"users", "database-and-tenant", "sample-login",
 	}
-	back := []string{"stop-again", "put-back", "start-again"}
+	back := []string{"stop-again", "put-back", "start-again", "salvage"}
 	beside(t, func(t *testing.T, number, _ int) {
 		s := newSweep(t, 300).disturbNothing()
 		for round := range rounds {
