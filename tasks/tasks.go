@@ -46,7 +46,8 @@ func All() task.Set {
 
 		task.Look("auth0/ready", &auth0.Ready{Access: auth0.Access{Share: 0.8}}),
 		task.Of("auth0/import-users", &auth0.ImportUsers{
-			Access: auth0.Access{Share: 0.8}, Workers: 8, Batch: 250, Patience: 2 * time.Minute,
+			Access: auth0.Access{Share: 0.8}, Method: auth0.Auto,
+			Workers: 8, Batch: 250, Patience: 2 * time.Minute, JobTimeout: 2 * time.Hour,
 		}),
 		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}}),
 		task.Of("auth0/sample-login", &auth0.SampleLogin{Access: auth0.Access{Share: 0.8}}),

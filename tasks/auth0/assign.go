@@ -26,7 +26,9 @@ func (m *mover) assign(ctx context.Context, made []outcome) ([]outcome, error) {
 		for some := range slices.Chunk(byRole[role], mostAtOnce) {
 			given, err := m.give(ctx, role, some)
 			have = append(have, given...)
+			m.mu.Lock()
 			m.assigned += int64(len(given))
+			m.mu.Unlock()
 			if err != nil {
 				return have, err
 			}

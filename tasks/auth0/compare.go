@@ -17,6 +17,7 @@ const mostRoles = 64
 // would not do so twice.
 type entry struct {
 	address uint64 // hash of the row's address in lower case
+	data    uint64 // hash of the metadata that the row asks for
 	role    string // the row's
 	roles   uint64 // a bit for each of the tenant's roles that the account has
 	found   bool   // the account exists
@@ -103,7 +104,10 @@ func (c *comparison) expect(r row) error {
 	key := c.hash(r.auth0ID)
 	e := c.rows[key]
 	if e == nil {
-		e = &entry{address: c.hash(strings.ToLower(r.email)), role: r.role}
+		e = &entry{
+			address: c.hash(strings.ToLower(r.email)), role: r.role,
+			data: c.metadata(objectOf(r.appMeta), objectOf(r.userMeta)),
+		}
 		c.rows[key] = e
 	}
 	e.rows++
@@ -131,6 +135,11 @@ func (c *comparison) meet(a account) error {
 			return err
 		}
 	}
+	if !c.carries(a, e) {
+		if err := c.differs(&c.found.WrongMetadata, "wrong_metadata", "", a.id); err != nil {
+			return err
+		}
+	}
 	// An account that a person linked by hand may have no metadata of ours.
 	if role := a.text(markRole); a.ours() && role != e.role {
 		if err := c.differs(&c.found.WrongRole, "wrong_role", "", a.id); err != nil {
@@ -141,6 +150,24 @@ func (c *comparison) meet(a account) error {
 		return c.differs(&c.found.Blocked, "blocked", "", a.id)
 	}
 	return nil
+}
+
+// metadata returns the hash of what the mapping puts into the metadata.
+func (c *comparison) metadata(app, user map[string]any) uint64 {
+	users := c.task.Users
+	if len(users.AppMetadata)+len(users.UserMetadata) == 0 {
+		return 0
+	}
+	return c.hash(pick(app, users.AppMetadata) + pick(user, users.UserMetadata))
+}
+
+// carries tells whether an account has the metadata that its row asks for, and
+// names the row where it is ours.
+func (c *comparison) carries(a account, e *entry) bool {
+	if a.ours() && c.task.Users.madeHere(a.id) && a.id != c.task.Users.userID(a.text(markRow)) {
+		return false
+	}
+	return c.metadata(a.metadata, a.userMetadata) == e.data
 }
 
 // settle names the rows that came off badly. Rows that were linked since the

@@ -1,6 +1,8 @@
 package auth0
 
 import (
+	"encoding/csv"
+	"os"
 	"testing"
 
 	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
@@ -74,8 +76,29 @@ func TestEveryKindOfPermanentFailureIsReportedWithItsReason(t *testing.T) {
 			t.Errorf("the report says %+v", f)
 		}
 	}
+	s.tableSays(r.Table, want)
 	if u, _ := s.tenant.User("auth0|ml-" + taken); u.Email != "somebody@else.example" || len(u.AppMetadata) > 0 || len(u.Roles) > 0 {
 		t.Errorf("somebody else's account was touched: %+v", u)
+	}
+}
+
+// tableSays fails the test unless the report's table has just these rows.
+func (s *scene) tableSays(path string, want map[string]reason) {
+	s.t.Helper()
+	file, err := os.Open(path)
+	must(s.t, err)
+	defer file.Close()
+	info, err := file.Stat()
+	must(s.t, err)
+	rows, err := csv.NewReader(file).ReadAll()
+	must(s.t, err)
+	if info.Mode().Perm() != 0o600 || len(rows) != len(want)+1 {
+		s.t.Errorf("the table has mode %o and %d rows, want %d beside the heading", info.Mode().Perm(), len(rows), len(want))
+	}
+	for _, row := range rows[1:] {
+		if reason(row[3]) != want[row[0]] || row[1] != "auth0|ml-"+row[0] || row[5] == "" {
+			s.t.Errorf("the table says %q, want the reason %q", row, want[row[0]])
+		}
 	}
 }
 
@@ -90,6 +113,7 @@ func TestRunAgainTakesUpOnlyTheFailed(t *testing.T) {
 	s.exec("update users set email = 'mended.' || id || '@medlog.example' where auth0_user_id is null")
 	s.tenant.ResetRequests()
 	second := s.move(env)
+	s.tableSays(second.Table, nil)
 	if second.Already != 37 || second.Created != 3 || second.SuccessRate != 1 {
 		t.Errorf("the second receipt says %+v", second)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	sdk "github.com/auth0/go-auth0"
@@ -22,7 +23,8 @@ const exportTimeout = 30 * time.Minute
 // job leaves app_metadata and blocked out.
 func exported() []map[string]any {
 	var fields []map[string]any
-	for _, name := range []string{"user_id", "email", "blocked", "app_metadata"} {
+	names := "user_id email blocked app_metadata user_metadata logins_count last_password_reset"
+	for name := range strings.FieldsSeq(names) {
 		fields = append(fields, map[string]any{"name": name})
 	}
 	return fields
@@ -98,10 +100,13 @@ func decodeAccounts(r io.Reader, each func(account) error) error {
 	decoder := json.NewDecoder(r)
 	for {
 		var u struct {
-			ID       string         `json:"user_id"`
-			Email    string         `json:"email"`
-			Blocked  bool           `json:"blocked"`
-			Metadata map[string]any `json:"app_metadata"`
+			ID           string         `json:"user_id"`
+			Email        string         `json:"email"`
+			Blocked      bool           `json:"blocked"`
+			Metadata     map[string]any `json:"app_metadata"`
+			UserMetadata map[string]any `json:"user_metadata"`
+			Logins       int            `json:"logins_count"`
+			Reset        string         `json:"last_password_reset"`
 		}
 		err := decoder.Decode(&u)
 		if errors.Is(err, io.EOF) {
@@ -110,7 +115,11 @@ func decodeAccounts(r io.Reader, each func(account) error) error {
 		if err != nil {
 			return fmt.Errorf("decode a user: %w", err)
 		}
-		if err := each(account{id: u.ID, email: u.Email, blocked: u.Blocked, metadata: u.Metadata}); err != nil {
+		a := account{
+			id: u.ID, email: u.Email, blocked: u.Blocked, metadata: u.Metadata, userMetadata: u.UserMetadata,
+			used: u.Logins > 0 || u.Reset != "",
+		}
+		if err := each(a); err != nil {
 			return err
 		}
 	}

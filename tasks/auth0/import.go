@@ -17,9 +17,9 @@ import (
 // ImportUsers makes an Auth0 account for every user in a table who has none, and
 // writes its user_id back into the row.
 //
-// The accounts get a random password that is kept nowhere, a confirmed e-mail
-// address, the tenant's role for the row's role, and the row's id and role in
-// app_metadata. No mail is sent for them by the request itself; the templates
+// The accounts get the tenant's role for the row's role, the row's id and role in
+// app_metadata beside what users.app_metadata names, and a random password that is
+// kept nowhere, unless their password hash moves. No mail is sent for them by the request itself; the templates
 // that Auth0 sends by itself must be off, which auth0/ready checks.
 //
 // The user_id follows from the row's id. Run after an interruption, or after a
@@ -27,7 +27,8 @@ import (
 // An account that somebody else made is never touched: its row is reported.
 //
 // Users who cannot be moved are in report.ndjson in the run's directory (mode
-// 0600): the row's id, the reason and what to do. Rows whose address differs
+// 0600) as it happens, and in report.csv once the step ends: the row's id, the
+// reason and what to do. Rows whose address differs
 // from another row's only in capitals are not moved, since nobody but a person
 // can say which of them is whose. Users whom only trouble with the tenant kept
 // back fail the step, so that running it again takes them up; users who need a
@@ -38,6 +39,17 @@ import (
 type ImportUsers struct {
 	Access
 	Mapping
+
+	// How the accounts are made. create: one request for each user, who gets a
+	// random password. import: users-imports jobs of up to 500 KB, two at a time;
+	// the only way to move password hashes, and on most plans the faster one for
+	// many users. auto: import where there are hashes or where creating would take
+	// long, else create; the receipt says why.
+	Method Method `with:"method"`
+
+	// What accounts are marked with as made by this run, such as "${{ run.id }}".
+	// auth0/remove-users finds them by it.
+	RunID string `with:"run"`
 
 	// How many requests may be under way at once, up to 64. It matters where the
 	// network's delay is what takes the time, and not the rate limit.
@@ -50,6 +62,10 @@ type ImportUsers struct {
 	// How long the tenant may answer nothing good before it is given up on.
 	Patience time.Duration `with:"patience"`
 
+	// How long an import job may take before it counts as hung. Auth0 ends them
+	// after two hours.
+	JobTimeout time.Duration `with:"job_timeout"`
+
 	// The share of the users to be moved that must have been moved, or else the
 	// step fails. At 0% that is left to a gate.
 	MinSuccess task.Percent `with:"min_success"`
@@ -57,6 +73,8 @@ type ImportUsers struct {
 
 // Imported is what became of the users.
 type Imported struct {
+	Method         string           `json:"method"`              // create or import
+	Why            string           `json:"why"`                 // why that method
 	Users          int64            `json:"users"`               // in the table, at the end
 	Already        int64            `json:"already"`             // that had an account before this call
 	Created        int64            `json:"created"`             // accounts made by this call
@@ -68,12 +86,16 @@ type Imported struct {
 	SuccessRate    float64          `json:"success_rate"`        // moved of those to be moved, 0 to 1; 1 if there were none
 	RolesAssigned  int64            `json:"roles_assigned"`      // users who were given their role
 	MustReset      int64            `json:"must_reset"`          // moved users who cannot log in before they set a password
+	Hashes         int64            `json:"hashes"`              // moved users who keep their password
+	Jobs           []Job            `json:"jobs"`                // import jobs that are not dealt with; running again goes on with them
+	JobsDone       int64            `json:"jobs_done"`           // import jobs that are
 	Sweeps         int64            `json:"sweeps"`              // passes over the table until one found nothing new
 	Requests       int64            `json:"requests"`            // to the Management API
 	Throttled      int64            `json:"throttled"`           // of these, refused as too fast and sent again
 	RateLimit      int64            `json:"rate_limit"`          // the smallest limit that the tenant reported, in requests
 	Report         string           `json:"report"`              // path of report.ndjson
 	ReportSHA256   string           `json:"report_sha256"`       // of that file, "" until its last line is written
+	Table          string           `json:"table"`               // path of report.csv, those that failed in the end
 	Took           float64          `json:"took_seconds"`        // from the first look to the last write-back
 	RequestsPerSec float64          `json:"requests_per_second"` // over the whole time
 }
@@ -86,6 +108,12 @@ func (t *ImportUsers) Validate() error {
 	}
 	if t.Batch < 1 || t.Batch > 5000 {
 		errs = append(errs, fmt.Errorf("batch is %d, not 1 to 5000", t.Batch))
+	}
+	if !slices.Contains(t.Method.Words(), string(t.Method)) {
+		errs = append(errs, fmt.Errorf("method %q is none of %s", t.Method, strings.Join(t.Method.Words(), ", ")))
+	}
+	if t.JobTimeout <= 0 {
+		errs = append(errs, errors.New("job_timeout is not a time above 0"))
 	}
 	if t.Patience <= 0 {
 		errs = append(errs, errors.New("patience is not a time above 0"))
@@ -186,6 +214,7 @@ func (t *ImportUsers) Run(ctx context.Context, env *task.Env) (Imported, error) 
 	if err == nil {
 		err = env.Save(receipt)
 	}
+	err = errors.Join(err, m.report.table(csvPath(m.report.file.Name()), m.failed))
 	sum, endErr := m.report.end(receipt)
 	receipt.ReportSHA256 = sum
 	if err := errors.Join(err, endErr); err != nil || runErr != nil {
@@ -200,7 +229,7 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, roles, err := standing(ctx, api, t.Connection, t.Roles)
+	conn, roles, err := standing(ctx, api, t.Connection, t.Roles)
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +238,12 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 		return nil, err
 	}
 	m := &mover{task: t, env: env, tenant: api, pace: pace, table: table, roles: roles, failed: map[string]reason{}, lost: map[string]bool{}}
+	m.jobs = &jobs{mover: m, connectionID: conn.id, run: t.RunID, tried: map[string]int{}}
 	if err = t.Users.check(ctx, table.conn, t.Roles, writing); err == nil {
 		m.users, m.already, err = table.count(ctx)
+	}
+	if err == nil {
+		err = m.decide(ctx)
 	}
 	if err == nil {
 		m.report, err = openReport(filepath.Join(env.Dir, "report.ndjson"))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -54,6 +56,24 @@ type Users struct {
 	// The column of the person's name. Without one, Auth0 shows the address.
 	Name string `with:"name"`
 
+	// The column, true or false, that says whether the e-mail address is confirmed.
+	// Without one, all count as confirmed.
+	Verified string `with:"verified"`
+
+	// The columns that go into app_metadata, by their keys there. Nulls are left
+	// out.
+	AppMetadata map[string]string `with:"app_metadata"`
+
+	// The columns that go into user_metadata, which users may change, by their
+	// keys there. Nulls are left out.
+	UserMetadata map[string]string `with:"user_metadata"`
+
+	// The column of the password's hash, if it is to be moved, so that users keep
+	// their passwords: bcrypt, argon2, pbkdf2 in the PHC form, LDAP's such as
+	// {SSHA}, or a JSON object as Auth0 documents custom_password_hash. Only the
+	// method import can move hashes.
+	PasswordHash string `with:"password_hash"`
+
 	// A condition in SQL that rows must meet, such as "is_active". Without one,
 	// the whole table counts.
 	Where string `with:"where"`
@@ -68,10 +88,46 @@ type column struct{ key, name string }
 
 func (u Users) columns() []column {
 	columns := []column{{"id", u.ID}, {"email", u.Email}, {"auth0_id", u.Auth0ID}, {"role", u.Role}}
-	if u.Name != "" {
-		columns = append(columns, column{"name", u.Name})
+	for _, c := range []column{{"name", u.Name}, {"verified", u.Verified}, {"password_hash", u.PasswordHash}} {
+		if c.name != "" {
+			columns = append(columns, c)
+		}
+	}
+	for what, metadata := range map[string]map[string]string{"app_metadata": u.AppMetadata, "user_metadata": u.UserMetadata} {
+		for _, key := range slices.Sorted(maps.Keys(metadata)) {
+			columns = append(columns, column{what + "." + key, metadata[key]})
+		}
 	}
 	return columns
+}
+
+// reserved are the keys that Auth0 forbids in app_metadata
+// (https://auth0.com/docs/manage-users/user-migration/bulk-user-import-schema).
+func reserved() []string {
+	return strings.Fields(`__tenant _id blocked clientID created_at email_verified email globalClientID
+		global_client_id identities lastIP lastLogin loginsCount metadata multifactor_last_modified multifactor
+		updated_at user_id`)
+}
+
+// validateMetadata checks the keys that columns are to have in the metadata.
+func (u Users) validateMetadata() []error {
+	var errs []error
+	for key := range u.AppMetadata {
+		if slices.Contains(reserved(), key) {
+			errs = append(errs, fmt.Errorf("users.app_metadata: Auth0 forbids the key %s", key))
+		}
+		if slices.Contains(marks(), key) {
+			errs = append(errs, fmt.Errorf("users.app_metadata: the key %s is one that accounts are marked with", key))
+		}
+	}
+	for _, metadata := range []map[string]string{u.AppMetadata, u.UserMetadata} {
+		for key := range metadata {
+			if key == "" || strings.ContainsAny(key, ".$") {
+				errs = append(errs, fmt.Errorf("users: Auth0 allows no key %q in metadata: a dot or a dollar sign", key))
+			}
+		}
+	}
+	return errs
 }
 
 var idPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -90,7 +146,7 @@ func (u Users) validate() error {
 		errs = append(errs, task.Hint(fmt.Errorf("users.id_prefix %q cannot begin a user_id", u.IDPrefix),
 			"write 1 to 64 letters, digits, dots, dashes or underscores"))
 	}
-	return together(errs...)
+	return together(append(errs, u.validateMetadata()...)...)
 }
 
 // validateRoles checks a map from the table's roles to the tenant's.

@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestValidateFindsMistakesOffline(t *testing.T) {
 				Domain: "example.eu.auth0.com", ClientID: "id", ClientSecret: redact.NewSecret("secret"), Share: 0.8,
 			},
 			Mapping: Mapping{Connection: directory, Users: mapping(), Roles: roleMap()},
-			Workers: 8, Batch: 250, Patience: time.Minute,
+			Method:  Auto, Workers: 8, Batch: 250, Patience: time.Minute, JobTimeout: time.Hour,
 		}
 	}
 	must(t, good().Validate())
@@ -146,5 +147,104 @@ func TestHintsAreKeptWhenErrorsAreReportedTogether(t *testing.T) {
 	}
 	if together(nil, nil) != nil {
 		t.Error("no errors together are an error")
+	}
+}
+
+func TestColumnsGoIntoMetadataAndAreCompared(t *testing.T) {
+	t.Parallel()
+	for _, method := range []Method{Create, Import} {
+		s := newScene(t, users(20))
+		s.exec(`alter table users add ward text, add floor int, add confirmed boolean default false`)
+		s.exec(`update users set ward = 'It''s "A1"', floor = 3, confirmed = true where id = $1`, s.nth(4))
+		i, v := s.importer(), s.verifier()
+		i.Method = method
+		i.Users.Verified = "confirmed"
+		i.Users.AppMetadata = map[string]string{"ward": "ward", "it's": "floor"}
+		i.Users.UserMetadata = map[string]string{"floor": "floor"}
+		v.Users = i.Users
+		must(t, i.Validate())
+		_, err := i.Run(t.Context(), tasktest.Env(t))
+		must(t, err)
+		u, _ := s.tenant.User("auth0|ml-" + s.nth(4))
+		if u.AppMetadata["ward"] != `It's "A1"` || fmt.Sprintf("%v %v %v", u.AppMetadata["it's"], u.UserMetadata["floor"], u.EmailVerified) != "3 3 true" {
+			t.Errorf("%s: the account is %+v", method, u)
+		}
+		other, _ := s.tenant.User("auth0|ml-" + s.nth(5))
+		if _, there := other.AppMetadata["ward"]; there || other.EmailVerified {
+			t.Errorf("%s: the account is %+v", method, other)
+		}
+		_, err = v.Run(t.Context(), tasktest.Env(t))
+		must(t, err)
+		s.exec("update users set floor = 4 where id = $1", s.nth(4))
+		if r, err := v.Run(t.Context(), tasktest.Env(t)); err == nil || r.WrongMetadata != 1 || r.Differences != 1 {
+			t.Errorf("%s: the error is %v, the receipt %+v", method, err, r)
+		}
+	}
+}
+
+func TestMetadataKeysThatAuth0ForbidsAreRefused(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{
+		"email": "Auth0 forbids", "local_id": "marked with", "a.b": "no key", "a$": "no key", "": "no key",
+	} {
+		u := mapping()
+		u.AppMetadata = map[string]string{key: "id"}
+		if err := u.validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+}
+
+func TestPasswordHashesAreKnownByTheirForm(t *testing.T) {
+	t.Parallel()
+	bcrypt := "aHF7mbpWT6tZ7PJVtwtjNelaKbszikcYBCB2jibvbFcGFmOsu/s4K"
+	for text, want := range map[string]string{
+		"$2a$10$" + bcrypt: "password_hash",
+		"$2b$10$" + bcrypt: "password_hash",
+		"$2y$12$" + bcrypt: "custom_password_hash bcrypt",
+		"$2b$04$" + bcrypt: "custom_password_hash bcrypt",
+		"$2x$10$" + bcrypt: "",
+		"$argon2id$v=19$m=65536,t=2,p=1$J6Q/82PCyaNpYKRELJyTZg$m04qUAB8rexWDR4+/0f+SFB+4XMFxt7YAvAq2UycYos":        "custom_password_hash argon2",
+		"$pbkdf2-sha512$i=100000,l=64$KNyFsA2rWoE$I2CQGI9H0JxdDf3kERRI97kPCGxh0KWBIV3MxyaS191gDGfzVBGyS4BibhgqWQ0": "custom_password_hash pbkdf2",
+		"{SSHA384}/cgEjdoZh85DhurDeOQEMO1rMlAur93SVPbYe5XSD4lF7nNuvrBju5hUeg9A6agRemgSXGl5YuE=":                    "custom_password_hash ldap",
+		"{CRYPT}$1$abc": "",
+		`{"algorithm":"scrypt","hash":{"value":"097f","encoding":"hex"},"salt":{"value":"abc123"},"keylen":32}`: "custom_password_hash scrypt",
+		"d24e794fce503c3ddb1cd1ba1dd5d9b250cf9917336a0316fefd87fecf79200f":                                      "",
+		"": "", "{}": "", "null": "",
+	} {
+		got := ""
+		if hash, ok := hashOf(text); ok {
+			got = hash.key
+			if object, custom := hash.value.(map[string]any); custom {
+				got += " " + fmt.Sprint(object["algorithm"])
+			}
+		}
+		if got != want {
+			t.Errorf("%s is taken for %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestTheMethodFollowsFromCountLimitAndHashes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		users  int64
+		hashes bool
+		limit  int
+		want   Method
+	}{
+		{500, false, 50, Create},
+		{5000, false, 50, Create},
+		{20_000, false, 50, Import},
+		{5000, false, 20, Import},
+		{900, false, 2, Create},
+		{2000, false, 2, Import},
+		{10, true, 50, Import},
+	} {
+		i := &ImportUsers{Access: Access{Share: 0.8}, Method: Auto}
+		got, why := i.choose(c.users, c.hashes, c.limit)
+		if got != c.want || why == "" {
+			t.Errorf("%+v: %s, because %s", c, got, why)
+		}
 	}
 }

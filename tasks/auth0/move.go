@@ -16,7 +16,7 @@ type outcome struct {
 	row     row
 	user    string // the user_id of its account
 	adopted bool   // the account was there already
-	used    bool   // somebody has logged in with it, or set a password
+	keeps   bool   // the user can log in with a password that they know
 	why     reason // why there is no account, "" if there is
 	detail  string // status and errorCode
 	lost    bool   // a request of this run may have made the account unseen
@@ -39,7 +39,9 @@ func (m *mover) note(o outcome) error {
 	if o.why == "" {
 		return nil
 	}
+	m.mu.Lock()
 	m.failed[o.row.id] = o.why
+	m.mu.Unlock()
 	if o.why.transient() {
 		m.lost[o.row.id] = o.lost || o.why == roleNotAssigned && !o.adopted
 	}
@@ -50,18 +52,26 @@ func (m *mover) note(o outcome) error {
 	return m.report.add(failure{m.report.run, o.row.id, o.user, kind, o.why, o.detail, o.why.advice()})
 }
 
-// move makes the account of a row, or finds it.
-func (m *mover) move(ctx context.Context, o outcome) outcome {
+// unfit tells why a row could not have an account, "" if it could.
+func (m *mover) unfit(o outcome) reason {
 	r := o.row
 	switch _, mapped := m.roles[r.role]; {
 	case r.email == "":
-		return o.failed(noAddress, nil)
+		return noAddress
 	case m.twins[r.id]:
-		return o.failed(twinAddress, nil)
+		return twinAddress
 	case !mapped:
-		return o.failed(unmappedRole, nil)
+		return unmappedRole
 	case len(o.user) > 255 || strings.ContainsAny(r.id, " \t\r\n"):
-		return o.failed(badID, nil)
+		return badID
+	}
+	return ""
+}
+
+// move makes the account of a row, or finds it.
+func (m *mover) move(ctx context.Context, o outcome) outcome {
+	if why := m.unfit(o); why != "" {
+		return o.failed(why, nil)
 	}
 	return m.create(ctx, o)
 }
@@ -70,7 +80,10 @@ func (m *mover) move(ctx context.Context, o outcome) outcome {
 func (o outcome) failed(why reason, err error) outcome {
 	o.why = why
 	if r, ok := errors.AsType[*refusal](err); ok {
-		o.detail = strings.TrimSpace(fmt.Sprint(r.status, " ", r.code))
+		o.detail = r.code
+		if r.status > 0 {
+			o.detail = strings.TrimSpace(fmt.Sprint(r.status, " ", r.code))
+		}
 	} else if err != nil {
 		o.detail = "no answer"
 	}
@@ -83,7 +96,7 @@ func (o outcome) failed(why reason, err error) outcome {
 func (m *mover) create(ctx context.Context, o outcome) outcome {
 	began := time.Now()
 	for try, wait := 1, firstBackoff; ; try, wait = try+1, min(2*wait, longestBackoff) {
-		err := m.tenant.CreateUser(ctx, m.account(o.row))
+		err := m.tenant.CreateUser(ctx, m.task.Connection, m.task.newUser(o.row, false), temporaryPassword())
 		if err == nil {
 			m.alive()
 			return o
@@ -106,14 +119,6 @@ func (m *mover) create(ctx context.Context, o outcome) outcome {
 		if o.fatal = pause(ctx, wait); o.fatal != nil {
 			return o
 		}
-	}
-}
-
-// account returns what is sent for a row. Each try has a password of its own.
-func (m *mover) account(r row) newUser {
-	return newUser{
-		id: m.task.Users.IDPrefix + r.id, email: r.email, name: r.name, conn: m.task.Connection,
-		password: temporaryPassword(), metadata: mark(r),
 	}
 }
 
@@ -148,16 +153,23 @@ func (m *mover) adopt(ctx context.Context, o outcome, conflict error) outcome {
 		return o.failed(foreignAccount, conflict) // it has our row's address under another user_id
 	case err != nil:
 		return m.undecided(o, err)
+	}
+	m.alive()
+	return m.adoptAccount(ctx, o, a, conflict)
+}
+
+// adoptAccount takes an account that has the row's user_id, if it was made for it.
+func (m *mover) adoptAccount(ctx context.Context, o outcome, a account, conflict error) outcome {
+	switch {
 	case !a.ours() || a.text(markRow) != o.row.id:
 		return o.failed(foreignAccount, conflict)
 	case !strings.EqualFold(a.email, o.row.email):
 		return o.failed(otherAddress, conflict)
 	}
-	m.alive()
 	if err := m.changeRole(ctx, a, o.row.role); err != nil {
 		return m.undecided(o, err)
 	}
-	o.adopted, o.used = !o.lost, a.used
+	o.adopted, o.keeps = !o.lost, !a.mustReset()
 	return o
 }
 

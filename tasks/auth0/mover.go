@@ -27,7 +27,14 @@ type mover struct {
 	failed         map[string]reason // by row id
 	lost           map[string]bool   // by row id, see outcome
 
-	created, adopted, assigned, mustReset int64
+	method Method // how users are moved
+	why    string // why like that
+	jobs   *jobs
+
+	mu                                            sync.Mutex // held to change failed and the counts
+	created, adopted, assigned, mustReset, hashes int64
+
+	saving sync.Mutex
 
 	done int64        // users dealt with, for the progress
 	good atomic.Int64 // when the tenant last answered as it should, in UNIX nanoseconds
@@ -43,6 +50,9 @@ const retries = 2
 // sweepAll passes over the table until a pass finds nobody new: users who sign
 // up meanwhile would be missed by the first.
 func (m *mover) sweepAll(ctx context.Context) error {
+	if err := m.pickUp(ctx); err != nil {
+		return err
+	}
 	for tries := 0; ; {
 		moved, err := m.sweep(ctx)
 		if err != nil {
@@ -81,24 +91,45 @@ func (m *mover) sweep(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	m.twins = twins
+	if m.method == Import {
+		return m.sweepByJobs(ctx)
+	}
 	seen := 0
 	for last := ""; ; {
-		page, err := m.table.unlinked(ctx, last, m.task.Batch)
+		page, err := m.table.unlinked(ctx, span{after: last}, m.task.Batch)
 		if err != nil || len(page) == 0 {
 			return seen, err
 		}
 		last = page[len(page)-1].id
-		var fresh []outcome
-		for _, r := range page {
-			if _, known := m.failed[r.id]; !known {
-				fresh = append(fresh, outcome{row: r, user: m.task.Users.userID(r.id), lost: m.lost[r.id]})
-			}
-		}
-		seen += len(fresh)
-		if err := m.page(ctx, fresh); err != nil {
+		rows := m.fresh(page)
+		seen += len(rows)
+		if err := m.page(ctx, rows); err != nil {
 			return seen, err
 		}
 	}
+}
+
+// fresh returns those of the rows that this run has not given up on.
+func (m *mover) fresh(page []row) []outcome {
+	var fresh []outcome
+	for _, r := range page {
+		if _, known := m.failed[r.id]; !known {
+			fresh = append(fresh, outcome{row: r, user: m.task.Users.userID(r.id), lost: m.lost[r.id]})
+		}
+	}
+	return fresh
+}
+
+// save journals the receipt so far.
+func (m *mover) save() error {
+	m.saving.Lock()
+	defer m.saving.Unlock()
+	return m.env.Save(m.counts())
+}
+
+func (m *mover) progress(users int) {
+	m.done += int64(users)
+	m.env.Progress(m.done, max(m.users-m.already, m.done), "users")
 }
 
 // page makes the accounts of some rows, gives them their roles and writes their
@@ -107,7 +138,7 @@ func (m *mover) page(ctx context.Context, rows []outcome) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	made, err := m.make(ctx, rows)
+	made, err := m.make(ctx, rows, m.move)
 	// The accounts are there: what they lack takes a moment, also when ctx ends.
 	finish, cancel := graceful(ctx)
 	defer cancel()
@@ -117,7 +148,7 @@ func (m *mover) page(ctx context.Context, rows []outcome) error {
 	if err != nil {
 		return err
 	}
-	return m.env.Save(m.counts())
+	return m.save()
 }
 
 // grace is how long a run that is told to stop may go on to finish what it has
@@ -131,13 +162,13 @@ func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 	return out, func() { stop(); cancel() }
 }
 
-// make creates or adopts the account of each row, several at a time, and
-// returns the outcomes that are an account. The others are noted as they come.
-func (m *mover) make(ctx context.Context, rows []outcome) ([]outcome, error) {
+// make does what move says to each row, several at a time, and returns the
+// outcomes that are an account. The others are noted as they come.
+func (m *mover) make(ctx context.Context, rows []outcome, move func(context.Context, outcome) outcome) ([]outcome, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var made []outcome
-	for o := range m.work(ctx, rows) {
+	for o := range m.work(ctx, rows, move) {
 		if o.fatal != nil {
 			stop(o.fatal)
 		}
@@ -147,8 +178,7 @@ func (m *mover) make(ctx context.Context, rows []outcome) ([]outcome, error) {
 		if err := m.note(o); err != nil {
 			stop(err)
 		}
-		m.done++
-		m.env.Progress(m.done, max(m.users-m.already, m.done), "users")
+		m.progress(1)
 	}
 	if ctx.Err() != nil {
 		return made, fmt.Errorf("move users: %w", context.Cause(ctx))
@@ -157,7 +187,7 @@ func (m *mover) make(ctx context.Context, rows []outcome) ([]outcome, error) {
 }
 
 // work deals with the rows until all are done or ctx ends.
-func (m *mover) work(ctx context.Context, rows []outcome) <-chan outcome {
+func (m *mover) work(ctx context.Context, rows []outcome, move func(context.Context, outcome) outcome) <-chan outcome {
 	queue := make(chan outcome, len(rows))
 	for _, o := range rows {
 		queue <- o
@@ -171,7 +201,7 @@ func (m *mover) work(ctx context.Context, rows []outcome) <-chan outcome {
 				if ctx.Err() != nil {
 					return
 				}
-				outcomes <- m.move(ctx, o)
+				outcomes <- move(ctx, o)
 			}
 		})
 	}
@@ -212,22 +242,30 @@ func (m *mover) finish(ctx context.Context, made []outcome) error {
 }
 
 func (m *mover) tally(o outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if o.adopted {
 		m.adopted++
 	} else {
 		m.created++
 	}
-	if !o.used {
+	if !o.keeps {
 		m.mustReset++
+	} else if _, ok := hashOf(o.row.hash); ok {
+		m.hashes++
 	}
 }
 
 // counts returns the receipt so far, without what only the end can tell.
 func (m *mover) counts() Imported {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	open, ended := m.jobs.list()
 	r := Imported{
+		Method: string(m.method), Why: m.why, Jobs: open, JobsDone: ended, Hashes: m.hashes,
 		Users: m.users, Already: m.already, Created: m.created, Adopted: m.adopted,
 		RolesAssigned: m.assigned, MustReset: m.mustReset, Sweeps: m.sweeps,
-		ByReason: map[string]int64{}, SuccessRate: 1, Report: m.report.file.Name(),
+		ByReason: map[string]int64{}, SuccessRate: 1, Report: m.report.file.Name(), Table: csvPath(m.report.file.Name()),
 	}
 	for _, why := range m.failed {
 		r.ByReason[string(why)]++

@@ -18,6 +18,7 @@ const (
 	weakPassword   reason = "password-policy"
 	unmappedRole   reason = "role-not-mapped"
 	badID          reason = "id-not-usable"
+	badHash        reason = "password-hash"
 	rowChanged     reason = "row-changed"
 	refused        reason = "refused"
 )
@@ -25,6 +26,7 @@ const (
 // The reasons that may be gone the next time.
 const (
 	unreachable     reason = "unreachable"
+	jobFailed       reason = "job-failed"
 	roleNotAssigned reason = "role-not-assigned"
 	notReached      reason = "not-reached" // the run ended before
 )
@@ -48,6 +50,10 @@ func (r reason) advice() string {
 		return "add the row's role to roles, or correct the row, then run again"
 	case badID:
 		return "an Auth0 user_id has no spaces and at most 255 characters: leave the row out, or name another id column"
+	case badHash:
+		return "the tenant does not take the row's password hash: correct it, or leave users.password_hash out for this row, then run again"
+	case jobFailed:
+		return "the import jobs with this user came to nothing: look in the tenant's log, then run again"
 	case rowChanged:
 		return "the row was deleted or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
 	case refused:
@@ -58,7 +64,9 @@ func (r reason) advice() string {
 	return "run again"
 }
 
-func (r reason) transient() bool { return r == unreachable || r == roleNotAssigned || r == notReached }
+func (r reason) transient() bool {
+	return r == unreachable || r == jobFailed || r == roleNotAssigned || r == notReached
+}
 
 // whyRefused tells why the tenant refused to make an account, and whether it
 // would refuse every other one too.

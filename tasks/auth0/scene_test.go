@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -42,6 +41,16 @@ type scene struct {
 // newScene makes a scene. The tenant has no rate limits unless it is given some.
 func newScene(t testing.TB, population medlogistics.Population, limits ...emulator.Limits) *scene {
 	t.Helper()
+	config := emulator.Config{Plan: emulator.Unlimited}
+	if len(limits) > 0 {
+		config.Limits = &limits[0]
+	}
+	return sceneOf(t, population, config)
+}
+
+// sceneOf makes a scene with a tenant as the configuration says.
+func sceneOf(t testing.TB, population medlogistics.Population, config emulator.Config) *scene {
+	t.Helper()
 	s := &scene{t: t, dsn: postgrestest.Database(t)}
 	must(t, population.Seed(context.Background(), s.dsn))
 	conn, err := pgx.Connect(context.Background(), s.dsn.Reveal())
@@ -51,10 +60,7 @@ func newScene(t testing.TB, population medlogistics.Population, limits ...emulat
 	cutOver, err := schema.FS.ReadFile("20261101000000_auth0.sql")
 	must(t, err)
 	s.exec(string(cutOver))
-	config := emulator.Config{Plan: emulator.Unlimited, Seed: emulator.MedLogistics()}
-	if len(limits) > 0 {
-		config.Limits = &limits[0]
-	}
+	config.Seed = emulator.MedLogistics()
 	s.tenant = emulator.NewTenant(config)
 	s.server, err = s.tenant.Start(t.TempDir())
 	must(t, err)
@@ -116,7 +122,7 @@ func (s *scene) mapping() Mapping {
 func (s *scene) importer() *ImportUsers {
 	return &ImportUsers{
 		Access: s.access(), Mapping: s.mapping(),
-		Workers: 8, Batch: 50, Patience: time.Minute,
+		Method: Create, Workers: 8, Batch: 50, Patience: time.Minute, JobTimeout: time.Hour,
 	}
 }
 
@@ -192,81 +198,6 @@ func eventually(t testing.TB, what string, condition func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// childConfig is the environment variable that makes this test binary a process
-// that runs one import and can be killed.
-const childConfig = "PHASEGATE_TEST_IMPORT"
-
-type child struct {
-	DSN, Domain, ClientID, Secret, CAFile, Dir string
-}
-
-func TestMain(m *testing.M) {
-	if config := os.Getenv(childConfig); config != "" {
-		os.Exit(runChild(config))
-	}
-	os.Exit(m.Run())
-}
-
-func runChild(config string) int {
-	var c child
-	if err := json.Unmarshal([]byte(config), &c); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
-	i := &ImportUsers{
-		Access: Access{
-			Domain: c.Domain, ClientID: c.ClientID, ClientSecret: redact.NewSecret(c.Secret), CAFile: c.CAFile, Share: 1,
-		},
-		Mapping: Mapping{DSN: redact.NewSecret(c.DSN), Connection: directory, Users: mapping(), Roles: roleMap()},
-		Workers: 8, Batch: 50, Patience: time.Minute,
-	}
-	env := &task.Env{
-		Log: slog.New(slog.DiscardHandler), Dir: c.Dir,
-		Save: func(any) error { return nil }, Progress: func(int64, int64, string) {},
-	}
-	if _, err := i.Run(context.Background(), env); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		_ = os.WriteFile(filepath.Join(c.Dir, peakFile), status, 0o600)
-	}
-	return 0
-}
-
-// startImport starts an import in a process of its own.
-func (s *scene) startImport(dir string) *exec.Cmd {
-	s.t.Helper()
-	i := s.importer()
-	config, err := json.Marshal(child{
-		s.dsn.Reveal(), i.Domain, i.ClientID, i.ClientSecret.Reveal(), i.CAFile, dir,
-	})
-	must(s.t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childConfig+"="+string(config))
-	cmd.Stderr = os.Stderr
-	must(s.t, cmd.Start())
-	s.t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-	})
-	return cmd
-}
-
-// kill ends a process as kill -9 does, and waits until the database has noticed,
-// as an operator does who starts again.
-func (s *scene) kill(cmd *exec.Cmd) {
-	s.t.Helper()
-	must(s.t, cmd.Process.Kill())
-	_ = cmd.Wait()
-	eventually(s.t, "the database has let go of the killed process's lock", func() bool {
-		return s.number(`select count(*) from pg_locks where locktype = 'advisory' and granted
-			and (classid::bigint << 32 | objid::bigint) = hashtextextended('phasegate:' || current_database(), 0)`) == 0
-	})
 }
 
 // recorded is an environment whose log and receipts can be searched.

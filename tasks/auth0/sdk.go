@@ -128,11 +128,14 @@ func (o *official) SendsMail(ctx context.Context, template string) (on bool, err
 	return on, err
 }
 
-func (o *official) CreateUser(ctx context.Context, u newUser) error {
+func (o *official) CreateUser(ctx context.Context, connection string, u newUser, password redact.Secret) error {
 	user := &management.User{
-		ID: &u.id, Connection: &u.conn, Email: &u.email, Password: sdk.String(u.password.Reveal()),
-		EmailVerified: sdk.Bool(true), VerifyEmail: sdk.Bool(false), // so that no mail goes out
+		ID: &u.id, Connection: &connection, Email: &u.email, Password: sdk.String(password.Reveal()),
+		EmailVerified: &u.verified, VerifyEmail: sdk.Bool(false), // so that no mail goes out
 		AppMetadata: &u.metadata,
+	}
+	if len(u.userMetadata) > 0 {
+		user.UserMetadata = &u.userMetadata
 	}
 	if u.name != "" {
 		user.Name = &u.name
@@ -153,7 +156,8 @@ func (o *official) User(ctx context.Context, id string) (a account, err error) {
 
 func accountOf(u *management.User) account {
 	return account{
-		id: u.GetID(), email: u.GetEmail(), metadata: u.GetAppMetadata(), blocked: u.GetBlocked(),
+		id: u.GetID(), email: u.GetEmail(), blocked: u.GetBlocked(),
+		metadata: u.GetAppMetadata(), userMetadata: u.GetUserMetadata(),
 		used: u.GetLoginsCount() > 0 || u.LastLogin != nil || u.LastPasswordReset != nil,
 	}
 }

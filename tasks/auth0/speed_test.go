@@ -66,10 +66,9 @@ func createAll(t *testing.T, plan emulator.Plan, n int) {
 	for range 8 {
 		workers.Go(func() {
 			for i := range queue {
-				err := api.CreateUser(context.Background(), newUser{
-					id: fmt.Sprint("x-", i), email: fmt.Sprintf("u%d@example.com", i), conn: directory,
-					password: temporaryPassword(), metadata: map[string]any{},
-				})
+				err := api.CreateUser(context.Background(), directory, newUser{
+					id: fmt.Sprint("x-", i), email: fmt.Sprintf("u%d@example.com", i), metadata: map[string]any{},
+				}, temporaryPassword())
 				if err != nil {
 					t.Error(err)
 				}
@@ -152,7 +151,7 @@ func BenchmarkWriteBack(b *testing.B) {
 				must(b, err)
 				began := time.Now()
 				for last, done := "", 0; done < rows; {
-					page, err := table.unlinked(context.Background(), last, batch)
+					page, err := table.unlinked(context.Background(), span{after: last}, batch)
 					must(b, err)
 					links := make([]link, len(page))
 					for i, r := range page {

@@ -3,6 +3,9 @@ package auth0
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +21,11 @@ type row struct {
 	role    string
 	name    string
 	auth0ID string
+
+	verified bool   // the address is confirmed
+	appMeta  string // a JSON object
+	userMeta string // a JSON object
+	hash     string // of the password
 }
 
 // table reads and links the users. It makes its connection again when that is
@@ -80,35 +88,71 @@ func (t *table) do(ctx context.Context, what string, act func(*pgx.Conn) error) 
 // columns get names of their own: "order by id" would else mean the id as text.
 func (t *table) selection() string {
 	u := t.users
-	name := "''"
-	if u.Name != "" {
-		name = "coalesce(" + quote(u.Name) + "::text, '')"
+	optional := func(name string) string {
+		if name == "" {
+			return "''"
+		}
+		return "coalesce(" + quote(name) + "::text, '')"
+	}
+	verified := "true"
+	if u.Verified != "" {
+		verified = "coalesce(" + quote(u.Verified) + "::boolean, false)"
 	}
 	return fmt.Sprintf(`
 		select %s::text as row_1, coalesce(%s::text, '') as row_2, coalesce(%s::text, '') as row_3,
-		       %s as row_4, coalesce(%s, '') as row_5
+		       %s as row_4, coalesce(%s, '') as row_5, %s as row_6, %s as row_7, %s as row_8, %s as row_9
 		  from %s where %s`,
-		quote(u.ID), quote(u.Email), quote(u.Role), name, quote(u.Auth0ID), u.sanitized(), u.condition())
+		quote(u.ID), quote(u.Email), quote(u.Role), optional(u.Name), quote(u.Auth0ID), verified,
+		object(u.AppMetadata), object(u.UserMetadata), optional(u.PasswordHash), u.sanitized(), u.condition())
+}
+
+// object returns the SQL of a JSON object with columns as its values.
+func object(columns map[string]string) string {
+	if len(columns) == 0 {
+		return "''"
+	}
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(columns)) {
+		parts = append(parts, literal(key)+", "+quote(columns[key]))
+	}
+	return "jsonb_strip_nulls(jsonb_build_object(" + strings.Join(parts, ", ") + "))::text"
+}
+
+// literal returns a text as SQL, whatever standard_conforming_strings says.
+func literal(text string) string {
+	return "E'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(text) + "'"
 }
 
 func scan(r pgx.CollectableRow) (row, error) {
 	var out row
-	err := r.Scan(&out.id, &out.email, &out.role, &out.name, &out.auth0ID)
+	err := r.Scan(&out.id, &out.email, &out.role, &out.name, &out.auth0ID,
+		&out.verified, &out.appMeta, &out.userMeta, &out.hash)
 	return out, err
 }
 
-// unlinked returns up to n rows without an Auth0 id whose id comes after the
-// given one, "" for the first. A cursor costs the same on every page, where
-// "the first that are null" would pass over more and more that are done.
-func (t *table) unlinked(ctx context.Context, after string, n int) (page []row, err error) {
+// A span is a part of the rows in the order of their ids: those after one, up to
+// another. "" stands for the beginning and for the end.
+type span struct{ after, last string }
+
+// unlinked returns the first n rows of a span that have no Auth0 id. A cursor
+// costs the same on every page, where "the first that are null" would pass over
+// more and more that are done.
+func (t *table) unlinked(ctx context.Context, s span, n int) ([]row, error) {
+	return t.page(ctx, "is null", s, n)
+}
+
+// page returns the first n rows of a span whose Auth0 id meets a condition.
+func (t *table) page(ctx context.Context, auth0ID string, s span, n int) (page []row, err error) {
 	id := quote(t.users.ID)
-	query, args := t.selection()+" and "+quote(t.users.Auth0ID)+" is null", []any{n}
-	if after != "" {
-		query += fmt.Sprintf(" and %s > $2::text::%s", id, t.idType)
-		args = append(args, after)
+	query, args := t.selection()+" and "+quote(t.users.Auth0ID)+" "+auth0ID, []any{n}
+	for _, bound := range []struct{ sign, value string }{{">", s.after}, {"<=", s.last}} {
+		if bound.value != "" {
+			args = append(args, bound.value)
+			query += fmt.Sprintf(" and %s %s $%d::text::%s", id, bound.sign, len(args), t.idType)
+		}
 	}
 	query += " order by " + id + " limit $1"
-	err = t.do(ctx, "read users without an Auth0 id", func(conn *pgx.Conn) error {
+	err = t.do(ctx, "read users", func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
 			return err

@@ -8,8 +8,8 @@ import (
 )
 
 // A tenant is what the tasks of this package do with Auth0. Errors wrap a
-// *refusal or a *networkError. CreateUser sends its request once; every other
-// method may safely be repeated and is, when the tenant or the network falters.
+// *refusal or a *networkError. CreateUser and StartImport send their request
+// once; every other method may safely be repeated and is, when the tenant or the network falters.
 type tenant interface {
 	// Scopes returns the scopes that the Management API token was granted.
 	Scopes(ctx context.Context) ([]string, error)
@@ -23,9 +23,20 @@ type tenant interface {
 	// SendsMail tells whether an e-mail template is in use.
 	SendsMail(ctx context.Context, template string) (bool, error)
 
-	// CreateUser makes an account. Its error leaves open whether there is one
-	// now, unless it is a refusal with a status under 500.
-	CreateUser(ctx context.Context, u newUser) error
+	// CreateUser makes an account at the connection of that name. Its error leaves
+	// open whether there is one now, unless it is a refusal with a status under 500.
+	CreateUser(ctx context.Context, connection string, u newUser, password redact.Secret) error
+
+	// StartImport starts a job that makes accounts, and returns its id. It sends
+	// its request once, and its error leaves open whether there is a job now, as
+	// CreateUser's does. errBusy says that the tenant works on as many as it may.
+	StartImport(ctx context.Context, connectionID, externalID string, lines []map[string]any) (string, error)
+
+	// ImportJob tells how far a job is. A job that is gone is status 404.
+	ImportJob(ctx context.Context, id string) (importJob, error)
+
+	// ImportErrors returns the lines that a job has refused.
+	ImportErrors(ctx context.Context, id string) ([]lineError, error)
 
 	// User reads an account by its user_id. A missing one is status 404.
 	User(ctx context.Context, id string) (account, error)
@@ -68,52 +79,11 @@ type connection struct {
 	applications int    // that may use it; Auth0 counts one with none as disabled
 }
 
-// A newUser is an account to be made.
-type newUser struct {
-	id       string // without the "auth0|" that the tenant puts in front
-	email    string
-	name     string // "" for none
-	password redact.Secret
-	conn     string // the connection's name
-	metadata map[string]any
-}
-
-// An account is a user of the tenant.
-type account struct {
-	id       string // user_id, with the strategy in front
-	email    string
-	metadata map[string]any
-	blocked  bool
-	used     bool // has logged in, or changed the password
-}
-
 // An application may ask for tokens.
 type application struct {
 	id     string
 	secret redact.Secret
 }
-
-// The marks in an account's app_metadata by which we know it again.
-const (
-	markOurs  = "migrated_by"
-	markValue = "phasegate"
-	markRow   = "local_id" // the row's id, as text
-	markRole  = "role"     // the row's role, as the table names it
-)
-
-// mark returns the app_metadata of a row's account.
-func mark(r row) map[string]any {
-	return map[string]any{markOurs: markValue, markRow: r.id, markRole: r.role}
-}
-
-// text returns a string of the account's app_metadata, "" if there is none.
-func (a account) text(key string) string {
-	s, _ := a.metadata[key].(string)
-	return s
-}
-
-// ours tells whether the account was made by us, for whatever row.
-func (a account) ours() bool { return a.metadata[markOurs] == markValue }
 
 // prefix is what a tenant puts before the user_id of its own databases' users.
 const prefix = "auth0|"

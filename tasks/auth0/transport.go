@@ -52,7 +52,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		switch {
-		case resp.StatusCode == http.StatusTooManyRequests:
+		case resp.StatusCode == http.StatusTooManyRequests && !resp.busy():
 			continue // the pacer now holds requests back until the limit is reset
 		case resp.StatusCode == http.StatusUnauthorized && !renewed:
 			t.tokens.drop(g.token)
@@ -86,17 +86,29 @@ func (t *transport) paced(req *http.Request, token string) (*answer, error) {
 		t.pace.lost(ticket)
 		return nil, err
 	}
-	t.pace.answered(ticket, resp.StatusCode, resp.Header)
+	counted := resp.StatusCode
+	if resp.busy() {
+		counted = http.StatusConflict // no word on the rate limit
+	}
+	t.pace.answered(ticket, counted, resp.Header)
 	return resp, nil
 }
 
 // aboutUsers tells whether a refusal may quote what belongs to a person.
-func aboutUsers(req *http.Request) bool { return strings.HasPrefix(req.URL.Path, "/api/v2/users") }
+func aboutUsers(req *http.Request) bool {
+	return strings.HasPrefix(req.URL.Path, "/api/v2/users") || strings.HasPrefix(req.URL.Path, "/api/v2/jobs/")
+}
 
 // An answer is a response whose body has been read to its end.
 type answer struct {
 	*http.Response
 	bytes []byte
+}
+
+// busy tells whether the tenant has refused one more import job, which it does
+// with the status of a rate limit.
+func (a *answer) busy() bool {
+	return a.StatusCode == http.StatusTooManyRequests && bytes.Contains(a.bytes, []byte(busyText))
 }
 
 // exchange sends req and reads the whole answer, within the time that a request

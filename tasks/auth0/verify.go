@@ -20,8 +20,8 @@ import (
 //
 // It fails when a user has no account, when an account that was made for a row
 // has none, when two rows have the same account or nothing in the
-// table forbids it, when an account's address, its role or the role in its
-// app_metadata is another than the row's, and when an account is blocked. Accounts that were not made for a row are counted and
+// table forbids it, when an account's address, its role or its metadata
+// is another than the row's, and when an account is blocked. Accounts that were not made for a row are counted and
 // otherwise left alone.
 //
 // Every difference is a line in verify-users.ndjson in the run's directory (mode
@@ -41,22 +41,23 @@ type VerifyUsers struct {
 
 // Verified is what the comparison found.
 type Verified struct {
-	Users       int64   `json:"users"`        // in the table
-	Linked      int64   `json:"linked"`       // rows with an Auth0 id
-	Accounts    int64   `json:"accounts"`     // in the connection
-	Unrelated   int64   `json:"unrelated"`    // accounts that were not made for a row
-	Unlinked    int64   `json:"unlinked"`     // rows without an Auth0 id
-	Missing     int64   `json:"missing"`      // rows whose account does not exist
-	Extra       int64   `json:"extra"`        // accounts made for a row that is not there, or not linked
-	Duplicates  int64   `json:"duplicates"`   // rows with an Auth0 id that another row has
-	WrongEmail  int64   `json:"wrong_email"`  // accounts with another address than the row
-	WrongRole   int64   `json:"wrong_role"`   // accounts whose app_metadata names another role than the row
-	WrongRoles  int64   `json:"wrong_roles"`  // accounts without the row's role, or with another of the mapped ones
-	Blocked     int64   `json:"blocked"`      // accounts that cannot log in
-	Differences int64   `json:"differences"`  // all of these
-	Unique      bool    `json:"unique"`       // the table allows an Auth0 id only once
-	Report      string  `json:"report"`       // path of verify-users.ndjson
-	Took        float64 `json:"took_seconds"` // from the first look to the last difference
+	Users         int64   `json:"users"`          // in the table
+	Linked        int64   `json:"linked"`         // rows with an Auth0 id
+	Accounts      int64   `json:"accounts"`       // in the connection
+	Unrelated     int64   `json:"unrelated"`      // accounts that were not made for a row
+	Unlinked      int64   `json:"unlinked"`       // rows without an Auth0 id
+	Missing       int64   `json:"missing"`        // rows whose account does not exist
+	Extra         int64   `json:"extra"`          // accounts made for a row that is not there, or not linked
+	Duplicates    int64   `json:"duplicates"`     // rows with an Auth0 id that another row has
+	WrongEmail    int64   `json:"wrong_email"`    // accounts with another address than the row
+	WrongRole     int64   `json:"wrong_role"`     // accounts whose app_metadata names another role than the row
+	WrongMetadata int64   `json:"wrong_metadata"` // accounts whose metadata is not what the row asks for
+	WrongRoles    int64   `json:"wrong_roles"`    // accounts without the row's role, or with another of the mapped ones
+	Blocked       int64   `json:"blocked"`        // accounts that cannot log in
+	Differences   int64   `json:"differences"`    // all of these
+	Unique        bool    `json:"unique"`         // the table allows an Auth0 id only once
+	Report        string  `json:"report"`         // path of verify-users.ndjson
+	Took          float64 `json:"took_seconds"`   // from the first look to the last difference
 
 	ReportSHA256 string `json:"report_sha256"` // of the report, "" until its last line is written
 }
@@ -131,6 +132,7 @@ func (t *VerifyUsers) verdict(v Verified) error {
 	add(v.Duplicates, "users with another's Auth0 id")
 	add(v.WrongEmail, "accounts with another address")
 	add(v.WrongRole, "accounts with another role in app_metadata")
+	add(v.WrongMetadata, "accounts with other metadata")
 	add(v.WrongRoles, "accounts with other roles assigned")
 	add(v.Blocked, "blocked accounts")
 	if !v.Unique {

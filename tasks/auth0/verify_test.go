@@ -75,6 +75,11 @@ func TestVerifyFindsEveryKindOfDifference(t *testing.T) {
 	u.AppMetadata[markRole] = "doctor"
 	must(t, s.tenant.PutUser(u))
 	note("wrong_role", metadata)
+	alien := nurse(6)
+	u, _ = s.tenant.User(alien)
+	u.AppMetadata[markRow] = "somebody else's"
+	must(t, s.tenant.PutUser(u))
+	note("wrong_metadata", alien)
 	// Without the constraint two rows can have one account.
 	s.exec("alter table users drop constraint users_auth0_user_id_key")
 	s.exec("update users set auth0_user_id = $1 where id = $2", account(6), row(5))
@@ -87,7 +92,7 @@ func TestVerifyFindsEveryKindOfDifference(t *testing.T) {
 	if err == nil || task.HintOf(err) == "" {
 		t.Fatalf("the error is %v", err)
 	}
-	if r.Missing != 1 || r.Unlinked != 2 || r.Extra != 3 || r.WrongEmail != 1 || r.WrongRoles != 3 || r.Blocked != 1 || r.WrongRole != 1 || r.Duplicates != 2 || r.Unique || r.Differences != 14 {
+	if r.Missing != 1 || r.Unlinked != 2 || r.Extra != 3 || r.WrongEmail != 1 || r.WrongRoles != 3 || r.Blocked != 1 || r.WrongRole != 1 || r.Duplicates != 2 || r.WrongMetadata != 1 || r.Unique || r.Differences != 15 {
 		t.Errorf("the receipt says %+v", r)
 	}
 	if !strings.Contains(err.Error(), "no unique constraint") {

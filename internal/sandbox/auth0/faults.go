@@ -66,6 +66,10 @@ func Status(code int) Effect { return Effect("status " + strconv.Itoa(code)) }
 // client that does not wait as long has made its request without an effect.
 func Hang(d time.Duration) Effect { return Effect("hang " + d.String()) }
 
+// HangAfter serves the request and then waits before it answers, so that a client
+// can be killed between the effect and the answer. The connection breaks after it.
+func HangAfter(d time.Duration) Effect { return Effect("hang-after " + d.String()) }
+
 // UnmarshalText takes an effect as it is written.
 func (e *Effect) UnmarshalText(text []byte) error {
 	*e = Effect(text)
@@ -80,7 +84,7 @@ func (e Effect) validate() error {
 			return fmt.Errorf("effect %q: want an HTTP status", e)
 		}
 		return nil
-	case "hang":
+	case "hang", "hang-after":
 		if _, err := time.ParseDuration(figure); err != nil {
 			return fmt.Errorf("effect %q: %w", e, err)
 		}
@@ -117,6 +121,17 @@ func (t *Tenant) ClearFaults() {
 	t.faults = nil
 }
 
+// Disturbed returns how many requests the faults that are in have met.
+func (t *Tenant) Disturbed() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, f := range t.faults {
+		n += f.done
+	}
+	return n
+}
+
 // takeFault returns what happens to the next request of an endpoint.
 func (t *Tenant) takeFault(endpoint string) Effect {
 	t.mu.Lock()
@@ -144,10 +159,7 @@ func (f *fault) due(endpoint string) bool {
 // before does what an effect does ahead of the request.
 func (e Effect) before(t *Tenant, at endpoint, r *http.Request) {
 	if figure, ok := strings.CutPrefix(string(e), "hang "); ok {
-		d, _ := time.ParseDuration(figure) // validated when it was put in
-		select {
-		case <-time.After(d):
-		case <-r.Context().Done():
+		if !hang(figure, r) {
 			t.count(at.pattern, 0)
 			panic(http.ErrAbortHandler)
 		}
@@ -159,6 +171,30 @@ func (e Effect) before(t *Tenant, at endpoint, r *http.Request) {
 	case ExpiredToken:
 		t.expire((&call{Request: r}).bearer())
 	}
+}
+
+// hang waits, and tells whether the client has waited too.
+func hang(figure string, r *http.Request) bool {
+	d, _ := time.ParseDuration(figure) // validated when it was put in
+	select {
+	case <-time.After(d):
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+// after does what an effect does behind the request, before its answer.
+func (e Effect) after(t *Tenant, at endpoint, r *http.Request) {
+	figure, hangs := strings.CutPrefix(string(e), "hang-after ")
+	if e != ResetAfter && !hangs {
+		return
+	}
+	t.count(at.pattern, 0)
+	if hangs {
+		hang(figure, r)
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // instead returns what an effect answers in the endpoint's place, if it does.

@@ -142,7 +142,7 @@ func TestA429StormLooksLikeAuth0s(t *testing.T) {
 func TestEffectsAreReadFromText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]auth0.Effect{
-		"status 503": auth0.Status(503), "hang 1m0s": auth0.Hang(time.Minute), "reset-after": auth0.ResetAfter,
+		"status 503": auth0.Status(503), "hang 1m0s": auth0.Hang(time.Minute), "hang-after 1m0s": auth0.HangAfter(time.Minute), "reset-after": auth0.ResetAfter,
 		"job-fails": auth0.JobFails,
 	} {
 		var effect auth0.Effect

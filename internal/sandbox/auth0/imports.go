@@ -22,6 +22,7 @@ type userImport struct {
 	rows    []json.RawMessage
 	done    int
 	upsert  bool
+	bytes   int // of the request
 	refused []refusedRow
 
 	inserted, updated int
@@ -103,7 +104,7 @@ func (t *Tenant) importUsers(c *call) reply {
 	}
 	j := t.newJob(c, "users_import", connection)
 	j.externalID = form["external_id"]
-	j.imported = &userImport{rows: rows, upsert: form["upsert"] == "true"}
+	j.imported = &userImport{rows: rows, upsert: form["upsert"] == "true", bytes: len(c.raw)}
 	return answer(http.StatusAccepted, j.view())
 }
 

@@ -178,6 +178,34 @@ func (t *Tenant) SetPassword(id, password string) error {
 	return nil
 }
 
+// An Import is a users-imports job as tests look at it.
+type Import struct {
+	ID      string
+	Created time.Time
+	Ended   time.Time // zero while it goes on, or when it failed
+	Users   int       // in its file
+	Bytes   int       // of the request
+}
+
+// Imports returns the users-imports jobs in the order in which they were made.
+func (t *Tenant) Imports() []Import {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settle(t.now())
+	var out []Import
+	for _, j := range t.jobs {
+		if j.imported == nil {
+			continue
+		}
+		i := Import{ID: j.id, Created: j.created, Users: len(j.imported.rows), Bytes: j.imported.bytes}
+		if j.finished && !j.failed {
+			i.Ended = j.created.Add(t.config.Jobs.Start + time.Duration(i.Users)*t.config.Jobs.PerUser)
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
 // RoleID returns the id of the role of a name, "" if there is none.
 func (t *Tenant) RoleID(name string) string {
 	t.mu.Lock()

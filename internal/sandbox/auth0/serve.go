@@ -101,10 +101,7 @@ func (t *Tenant) serve(e endpoint) http.Handler {
 		if !done {
 			out, header = t.handle(c)
 		}
-		if effect == ResetAfter {
-			t.count(e.pattern, 0)
-			panic(http.ErrAbortHandler)
-		}
+		effect.after(t, e, r)
 		t.count(e.pattern, out.status)
 		write(w, out, header)
 	})

@@ -1,0 +1,65 @@
+package auth0
+
+import (
+	"context"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// picked tells whether the job was begun by an earlier call.
+func (r result) picked() bool { return r.batch.lines == nil }
+
+// pickUp goes on with the jobs that an earlier call has left under way. One whose
+// start was not confirmed has no id to ask by: its users are taken up as if it
+// had never been, and those whom it has made turn out to be there.
+func (m *mover) pickUp(ctx context.Context) error {
+	saved, _, err := task.Saved[Imported](m.env)
+	if err != nil {
+		return err
+	}
+	for _, job := range saved.Jobs {
+		if job.ID == "" {
+			continue
+		}
+		m.env.Log.Info("going on with an import job that was under way", "job", job.ID, "users", job.Users)
+		m.jobs.open = append(m.jobs.open, &job)
+		r := m.jobs.await(ctx, result{job: &job, batch: &batch{}})
+		if r.err != nil {
+			return r.err
+		}
+		if err := m.pickUpRows(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pickUpRows takes in the rows of a job that was picked up. Some may have come to
+// the table since it was started: the tenant does not give a role to an account
+// that it does not have, and then the next sweep makes it.
+func (m *mover) pickUpRows(ctx context.Context, r result) error {
+	s := span{r.job.After, r.job.Last}
+	for {
+		page, err := m.table.unlinked(ctx, s, m.task.Batch)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		s.after = page[len(page)-1].id
+		for _, o := range m.fresh(page) {
+			if m.unfit(o) != "" {
+				continue // for the sweep to note
+			}
+			_, o.keeps = hashOf(o.row.hash)
+			o.adopted = r.fate == completed
+			r.batch.rows = append(r.batch.rows, o)
+		}
+	}
+	if len(r.batch.rows) == 0 {
+		m.jobs.end(r.job)
+		return m.save()
+	}
+	return m.conclude(ctx, r)
+}
