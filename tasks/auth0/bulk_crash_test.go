@@ -14,7 +14,7 @@ import (
 // the other, before its effect and after it, and lets the next one finish.
 func TestImportSurvivesKillBetweenAnyTwoRequests(t *testing.T) {
 	t.Parallel()
-	step := 5
+	step := 4
 	if os.Getenv("PHASEGATE_SOAK") != "" {
 		step = 1
 	}

@@ -25,6 +25,7 @@ type child struct {
 	DSN, Domain, ClientID, Secret, CAFile, Dir string
 	Method                                     Method
 	Users                                      Users
+	Workers, Batch                             int
 }
 
 func TestMain(m *testing.M) {
@@ -45,7 +46,7 @@ func runChild(config string) int {
 			Domain: c.Domain, ClientID: c.ClientID, ClientSecret: redact.NewSecret(c.Secret), CAFile: c.CAFile, Share: 1,
 		},
 		Mapping: Mapping{DSN: redact.NewSecret(c.DSN), Connection: directory, Users: c.Users, Roles: roleMap()},
-		Method:  Create, Workers: 8, Batch: 50, Patience: time.Minute, JobTimeout: time.Hour,
+		Method:  c.Method, Workers: c.Workers, Batch: c.Batch, Patience: time.Minute, JobTimeout: time.Hour,
 	}
 	env, err := c.env()
 	if err != nil {
@@ -96,7 +97,7 @@ func (s *scene) startImport(dir string) *exec.Cmd {
 func (s *scene) start(i *ImportUsers, dir string) *exec.Cmd {
 	s.t.Helper()
 	config, err := json.Marshal(child{
-		s.dsn.Reveal(), i.Domain, i.ClientID, i.ClientSecret.Reveal(), i.CAFile, dir, i.Method, i.Users,
+		s.dsn.Reveal(), i.Domain, i.ClientID, i.ClientSecret.Reveal(), i.CAFile, dir, i.Method, i.Users, i.Workers, i.Batch,
 	})
 	must(s.t, err)
 	cmd := exec.Command(os.Args[0])
