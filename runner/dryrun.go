@@ -28,21 +28,9 @@ func DryRun(ctx context.Context, p *plan.Plan, o Options, report func(Checked)) 
 		return err
 	}
 	values := plan.Values{Env: o.Environ, Run: "dry-run", Digest: p.Digest}
-	for i := range phases {
-		phase := &phases[i]
-		for _, list := range []struct {
-			kind  journal.Kind
-			steps []plan.Step
-		}{{journal.KindGate, phase.Gates}, {journal.KindStep, phase.Steps}, {journal.KindRollback, phase.Rollback}} {
-			for j := range list.steps {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				report(check(ctx, phase, &list.steps[j], list.kind, values, o))
-			}
-		}
-	}
-	return nil
+	return walk(ctx, phases, func(phase *plan.Phase, step *plan.Step, kind journal.Kind) {
+		report(check(ctx, phase, step, kind, values, o))
+	})
 }
 
 func check(

@@ -151,7 +151,21 @@ Environment:
 	}
 	root.PersistentFlags().StringVar(&a.settings.Journal, "journal", "",
 		"where runs are kept, a directory or a postgres:// URL (default $PHASEGATE_JOURNAL, else phasegate-runs)")
-	root.AddCommand(a.validate(), a.runCommand(), a.rollback(), a.approve(), a.reject(), a.status(), a.audit(), a.backup(), a.rehearse(), a.tasks(), a.version(), a.sandboxAPI())
+	root.AddCommand(
+		a.previewPlan(),
+		a.validate(),
+		a.runCommand(),
+		a.rollback(),
+		a.approve(),
+		a.reject(),
+		a.status(),
+		a.audit(),
+		a.backup(),
+		a.rehearse(),
+		a.tasks(),
+		a.version(),
+		a.sandboxAPI(),
+	)
 	return root
 }
 

@@ -42,6 +42,8 @@ type controller interface {
 	stop(ctx context.Context) error
 	// start gives what a daemon may say meanwhile to the file log.
 	start(ctx context.Context, log *os.File) error
+	// line is the command that stop or start comes to, for people to read.
+	line(action string) string
 	// advice is what a person can look at if the service does not start.
 	advice() string
 }

@@ -72,6 +72,13 @@ func (c compose) start(ctx context.Context, _ *os.File) error {
 	return err
 }
 
+func (c compose) line(action string) string {
+	if action == "start" {
+		action = "up --detach --no-deps --no-build"
+	}
+	return "docker compose " + action + " " + c.service
+}
+
 func (c compose) advice() string {
 	return fmt.Sprintf("read the container's last words: docker compose logs --tail 50 %s", c.service)
 }

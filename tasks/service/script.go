@@ -56,6 +56,8 @@ func (s script) stop(ctx context.Context) error { return s.call(ctx, "stop", nil
 
 func (s script) start(ctx context.Context, log *os.File) error { return s.call(ctx, "start", log) }
 
+func (s script) line(action string) string { return s.path + " " + action }
+
 func (s script) advice() string { return "read the service's own log" }
 
 func (s script) call(ctx context.Context, action string, log *os.File) error {

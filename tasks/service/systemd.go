@@ -77,6 +77,8 @@ func (s unit) start(ctx context.Context, _ *os.File) error {
 	return nil
 }
 
+func (s unit) line(action string) string { return "systemctl " + action + " " + s.name }
+
 func (s unit) advice() string {
 	return "read the unit's last words: journalctl --lines 50 --unit " + s.name
 }

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// previewMarkdown writes a preview for a page that reviewers read, such as the
+// summary of a workflow's run.
+func (a *app) previewMarkdown(shown *preview) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s\n\n%s\n\n", inMarkdown(shown.Plan), inMarkdown(shown.Summary))
+	fmt.Fprintf(&b, "An approval covers digest `%s` (`%.12s`): `%s`", shown.Digest, shown.Digest, shown.File)
+	for _, file := range shown.Files {
+		fmt.Fprintf(&b, ", `%s`", file)
+	}
+	fmt.Fprintln(&b, ".")
+	if missing := shown.missing(); len(missing) > 0 {
+		fmt.Fprintf(&b, "\n> Not set here: %s. What depends on them is unknown.\n", strings.Join(missing, ", "))
+	}
+	if shown.DiskBytes > 0 {
+		fmt.Fprintf(&b, "\nDisk needed: %s.\n", task.Bytes(shown.DiskBytes))
+	}
+	for _, phase := range shown.Phases {
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n", inMarkdown(phase.Name), inMarkdown(phase.Summary))
+		for _, note := range phase.notes() {
+			fmt.Fprintf(&b, "\n*%s*\n", inMarkdown(note))
+		}
+		stepsMarkdown(&b, "Gates", phase.Gates)
+		stepsMarkdown(&b, "Steps", phase.Steps)
+		stepsMarkdown(&b, "Rollback", phase.Rollback)
+	}
+	fmt.Fprint(&b, "\n### What a rollback would do\n\n| once this has begun | it does | what stays or is lost |\n|---|---|---|\n")
+	for _, r := range shown.Rollbacks {
+		rest := append(prefixed("stays: ", r.Stays), prefixed("lost: ", r.Loses)...)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", inMarkdown(r.After), inMarkdown(r.sentence()), inMarkdown(strings.Join(rest, "; ")))
+	}
+	if len(shown.Contacts) > 0 {
+		fmt.Fprint(&b, "\n### Whom to call\n\n")
+		for _, c := range shown.Contacts {
+			fmt.Fprintf(&b, "- %s: %s\n", inMarkdown(c.Role), inMarkdown(c.Reach))
+		}
+	}
+	if _, err := a.Out.Write([]byte(b.String())); err != nil {
+		return fail(ExitFailed, fmt.Errorf("print the preview: %w", err))
+	}
+	return nil
+}
+
+func stepsMarkdown(b *strings.Builder, title string, steps []stepPreview) {
+	if len(steps) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n\n", title)
+	for _, step := range steps {
+		fmt.Fprintf(b, "- **%s** %s\n", inMarkdown(step.ID), inMarkdown(step.about()))
+		if lines := step.lines(); len(lines) > 0 {
+			fmt.Fprintf(b, "\n  ```text\n  %s\n  ```\n", strings.ReplaceAll(strings.Join(lines, "\n  "), "```", "` ` `"))
+		}
+	}
+}
+
+// inMarkdown keeps a text from being read as markup.
+func inMarkdown(text string) string {
+	return strings.NewReplacer(
+		"\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "\r", " ", "\n", " ",
+	).Replace(text)
+}
