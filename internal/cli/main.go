@@ -153,6 +153,7 @@ Environment:
 		"where runs are kept, a directory or a postgres:// URL (default $PHASEGATE_JOURNAL, else phasegate-runs)")
 	root.AddCommand(
 		a.previewPlan(),
+		a.graph(),
 		a.validate(),
 		a.runCommand(),
 		a.rollback(),
