@@ -23,7 +23,7 @@ func All() task.Set {
 
 		task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5}),
 		task.Look("postgres/backup", &postgres.Backup{
-			Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute,
+			Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute, CopyRegion: "us-east-1",
 		}),
 		task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second}),
 		task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second}),

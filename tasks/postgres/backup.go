@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/pg"
@@ -45,9 +46,33 @@ type Backup struct {
 	Jobs int `with:"jobs"`
 
 	// KeepDays is for how many days backups of this database are kept. Older
-	// ones that this task has made are removed once a new one is proven, but
-	// never the newest. 0 keeps all. Default 30.
+	// ones are removed once a new one is proven. 0 keeps them however old they
+	// are. Default 30. Nothing is removed but what this task has made of this
+	// database of this server, as its metadata shows, and never the newest
+	// proven one.
 	KeepDays int `with:"keep_days"`
+
+	// Keep is how many backups of this database are kept, the newest ones. 0
+	// keeps any number. Default 0.
+	Keep int `with:"keep"`
+
+	// CopyTo is a second place for the backup: a directory, such as one on
+	// another machine's disk, or s3://BUCKET/PREFIX. Both files are read back
+	// from there and compared. What lies there is never removed.
+	CopyTo string `with:"copy_to"`
+
+	// CopyEndpoint is the address of storage that speaks S3's protocol. Default
+	// https://s3.amazonaws.com.
+	CopyEndpoint string `with:"copy_endpoint"`
+
+	// CopyRegion is the bucket's region. Default us-east-1.
+	CopyRegion string `with:"copy_region"`
+
+	// CopyAccessKey is the id of the key for the bucket, from a secret variable.
+	CopyAccessKey redact.Secret `with:"copy_access_key"`
+
+	// CopySecretKey is the key for the bucket, from a secret variable.
+	CopySecretKey redact.Secret `with:"copy_secret_key"`
 
 	// Reserve is what has to stay free on the disk of the directory. Default
 	// 1GB.
@@ -88,6 +113,7 @@ type BackupReceipt struct {
 	SHA256   string `json:"sha256"`   // of the file
 	Proven   bool   `json:"proven"`   // read back and equal to the database
 	Removed  int64  `json:"removed"`  // number of older backups that were removed
+	Copy     string `json:"copy"`     // where the copy lies, a path or s3://..., "" if there is none
 	TookMS   int64  `json:"took_ms"`  // from the first look to the proof, in milliseconds
 
 	MetadataSHA256 string `json:"metadata_sha256"` // of the metadata's file
@@ -121,10 +147,12 @@ func (b *Backup) Validate() error {
 		return errors.New("jobs is less than 1")
 	case b.KeepDays < 0:
 		return errors.New("keep_days is negative")
+	case b.Keep < 0:
+		return errors.New("keep is negative")
 	case b.LockWait < time.Second:
 		return errors.New("lock_wait is shorter than a second")
 	}
-	return nil
+	return b.validateCopy()
 }
 
 // Files returns the file of recipients, if there is one.
@@ -142,6 +170,11 @@ func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
 	}
 	if _, err := b.allRecipients(); err != nil {
 		return err
+	}
+	if b.CopyTo != "" && !strings.HasPrefix(b.CopyTo, "s3://") {
+		if err := mayWrite(b.CopyTo); err != nil {
+			return err
+		}
 	}
 	conn, err := pg.Connect(ctx, b.DSN)
 	if err != nil {
@@ -182,7 +215,7 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 		return BackupReceipt{}, err
 	}
 	defer dir.close()
-	if receipt, ok, err := finished(env); err != nil || ok {
+	if receipt, ok, err := b.finished(ctx, env); err != nil || ok {
 		return receipt, err
 	}
 	if err := b.Check(ctx, env); err != nil {
@@ -205,9 +238,11 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	if err != nil {
 		return receipt, err
 	}
-	if b.KeepDays > 0 {
-		limit := time.Now().Add(-time.Duration(b.KeepDays) * 24 * time.Hour)
-		receipt.Removed = dir.removeOlder(metadata.Database, limit, env.Log)
+	receipt.Removed = dir.prune(metadata, b.KeepDays, b.Keep, env.Log)
+	if b.CopyTo != "" {
+		if receipt.Copy, err = b.copyAway(ctx, file); err != nil {
+			return receipt, err
+		}
 	}
 	receipt.TookMS = time.Since(started).Milliseconds()
 	return receipt, env.Save(receipt)
@@ -222,8 +257,8 @@ func (b *Backup) suffix() string {
 }
 
 // finished returns the receipt of the backup that an earlier call of this step
-// made and that is still what it was.
-func finished(env *task.Env) (BackupReceipt, bool, error) {
+// made and that is still what it was. If only its copy is missing, that is made.
+func (b *Backup) finished(ctx context.Context, env *task.Env) (BackupReceipt, bool, error) {
 	saved, ok, err := task.Saved[BackupReceipt](env)
 	if err != nil || !ok || saved.File == "" {
 		return BackupReceipt{}, false, err
@@ -240,7 +275,13 @@ func finished(env *task.Env) (BackupReceipt, bool, error) {
 	if err != nil {
 		return receipt, false, err
 	}
-	receipt.Removed, receipt.TookMS = saved.Removed, saved.TookMS
+	receipt.Removed, receipt.Copy, receipt.TookMS = saved.Removed, saved.Copy, saved.TookMS
+	if b.CopyTo != "" && receipt.Copy == "" {
+		if receipt.Copy, err = b.copyAway(ctx, saved.File); err != nil {
+			return receipt, true, err
+		}
+		return receipt, true, env.Save(receipt)
+	}
 	return receipt, true, task.Skip("backed up to " + saved.File + " by an earlier call")
 }
 

@@ -283,6 +283,7 @@ func TestBackupConfigurationIsChecked(t *testing.T) {
 	for want, change := range map[string]func(*postgres.Backup){
 		"directory is empty":    func(b *postgres.Backup) { b.Directory = "" },
 		"jobs is less than 1":   func(b *postgres.Backup) { b.Jobs = 0 },
+		"keep is negative":      func(b *postgres.Backup) { b.Keep = -1 },
 		"keep_days is negative": func(b *postgres.Backup) { b.KeepDays = -1 },
 		"lock_wait is shorter":  func(b *postgres.Backup) { b.LockWait = 0 },
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 
@@ -39,6 +40,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 	if err != nil {
 		return m, err
 	}
+	m.warn(env.Log)
 	written := func(n int64) { env.Progress(min(n, int64(size)), int64(size), "bytes") }
 	archive, err := createArchive(path, keys.recipients, written)
 	if err != nil {
@@ -48,10 +50,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 	var contents format.Contents
 	err = together(ctx,
 		func(ctx context.Context) error { return snapshot.Read(ctx, m.Tables, b.Jobs, b.reader()) },
-		func(ctx context.Context) (err error) {
-			m.LargeObjects, err = b.readLarge(ctx, snapshot.Conn())
-			return err
-		},
+		func(ctx context.Context) error { return b.readLarge(ctx, snapshot.Conn(), &m.LargeObjects) },
 		func(ctx context.Context) error {
 			return archive.write(func() error { return b.runDump(ctx, dump, snapshot.ID, m.Encoding, archive) })
 		},
@@ -63,7 +62,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 	if err != nil {
 		return m, err
 	}
-	m.ArchiveBytes, m.Bytes, m.SHA256, m.Encryption, m.Recipients = archive.in, archive.out, archive.sum(), keys.method(), len(keys.recipients)-len(keys.throwaway)
+	m.describeFile(archive, keys)
 	if err := archive.settle(func(done, total int64) { env.Progress(done, total, "bytes") }); err != nil {
 		return m, err
 	}
@@ -106,11 +105,13 @@ func together(ctx context.Context, functions ...func(context.Context) error) err
 }
 
 // readLarge reads the large objects at the chosen level.
-func (b *Backup) readLarge(ctx context.Context, conn *pgx.Conn) (pg.LargeObjects, error) {
+func (b *Backup) readLarge(ctx context.Context, conn *pgx.Conn, into *pg.LargeObjects) (err error) {
 	if b.Level == Counts {
-		return pg.CountLarge(ctx, conn)
+		*into, err = pg.CountLarge(ctx, conn)
+	} else {
+		*into, err = pg.SumLarge(ctx, conn)
 	}
-	return pg.SumLarge(ctx, conn)
+	return err
 }
 
 // reader is how the tables are read at the chosen level.
@@ -139,6 +140,9 @@ func (b *Backup) describe(ctx context.Context, snapshot *pg.Snapshot) (Metadata,
 		return m, dump, err
 	}
 	m.Database, m.ServerVersion = seen.Database, seen.ServerVersion
+	if m.Server, m.LogicalSlots, err = identify(ctx, conn); err != nil {
+		return m, dump, err
+	}
 	if m.Tables, err = pg.Tables(ctx, conn); err != nil {
 		return m, dump, err
 	}
@@ -150,6 +154,37 @@ func (b *Backup) describe(ctx context.Context, snapshot *pg.Snapshot) (Metadata,
 	}
 	m.Sequences, err = pg.Sequences(ctx, conn)
 	return m, dump, err
+}
+
+// describeFile notes what is known of the file when it is written.
+func (m *Metadata) describeFile(a *archive, k keys) {
+	m.ArchiveBytes, m.Bytes, m.SHA256 = a.in, a.out, a.sum()
+	m.Encryption, m.Recipients = k.method(), len(k.recipients)-len(k.throwaway)
+}
+
+// warn tells what of the database is in no backup.
+func (m Metadata) warn(log *slog.Logger) {
+	if len(m.LogicalSlots) > 0 {
+		log.Warn("the database has logical replication slots, which no backup holds: after a restore their readers have to begin anew",
+			"slots", m.LogicalSlots)
+	}
+}
+
+// identify tells which cluster it is and which logical slots the database has.
+func identify(ctx context.Context, conn *pgx.Conn) (server string, slots []string, err error) {
+	var allowed bool
+	if err = conn.QueryRow(ctx, "select has_function_privilege('pg_control_system()', 'execute')").Scan(&allowed); err == nil && allowed {
+		err = conn.QueryRow(ctx, "select system_identifier::text from pg_control_system()").Scan(&server)
+	}
+	if err == nil {
+		err = conn.QueryRow(ctx, `
+			select coalesce(array_agg(slot_name::text order by slot_name), '{}') from pg_replication_slots
+			 where database = current_database() and slot_type = 'logical'`).Scan(&slots)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("look at the server: %w", err)
+	}
+	return server, slots, nil
 }
 
 // runDump has pg_dump write the uncompressed archive of the snapshot to w.

@@ -22,7 +22,9 @@ import (
 type Metadata struct {
 	Format        string            `json:"format"`                // "phasegate-backup/1"
 	Database      string            `json:"database"`              // its name when the backup was taken
+	Server        string            `json:"server"`                // system identifier of its cluster, "" if the role may not see it
 	ServerVersion string            `json:"server_version"`        // such as 15.18
+	LogicalSlots  []string          `json:"logical_slots"`         // names of its logical replication slots; not in the archive
 	Encoding      string            `json:"encoding"`              // of the text in the archive
 	Snapshot      string            `json:"snapshot"`              // pg_current_snapshot(): xmin:xmax:xip_list
 	TakenAt       time.Time         `json:"taken_at"`              // by the server's clock, UTC

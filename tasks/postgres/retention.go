@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,33 +38,51 @@ func (d *directory) backups(database string) ([]stored, error) {
 	return list, nil
 }
 
-// removeOlder removes the backups of a database that were taken before a time,
-// but never the newest proven one, and returns how many it removed. A backup
-// that cannot be removed is logged and left: the new one is not worth less.
-func (d *directory) removeOlder(database string, limit time.Time, log *slog.Logger) int64 {
-	list, err := d.backups(database)
+// prune removes backups of the same database as the new one, made by this task:
+// those that are older than a number of days, and those beyond a number of them,
+// where that is not 0. The newest proven one stays. It returns how many it
+// removed. One that cannot be removed is logged and left: the new one is not
+// worth less.
+func (d *directory) prune(made Metadata, days, keep int, log *slog.Logger) int64 {
+	list, err := d.backups(made.Database)
 	if err != nil {
 		log.Warn("old backups are not removed", "error", err)
 		return 0
 	}
+	list = slices.DeleteFunc(list, func(s stored) bool { return s.Server != made.Server })
+	slices.SortFunc(list, func(a, b stored) int { return b.TakenAt.Compare(a.TakenAt) })
 	newest := newestProven(list)
 	var removed int64
-	for _, old := range list {
-		if old.file == newest || !old.TakenAt.Before(limit) {
+	for i, old := range list {
+		aged := days > 0 && old.TakenAt.Before(time.Now().Add(-time.Duration(days)*24*time.Hour))
+		if old.file == newest || !aged && (keep == 0 || i < keep) {
 			continue
 		}
-		// The archive first: metadata alone is removed the next time.
-		err := os.Remove(old.file)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			err = os.Remove(old.file + metadataSuffix)
-		}
-		if err != nil {
+		if err := old.remove(); err != nil {
 			log.Warn("an old backup is not removed", "file", old.file, "error", err)
 			continue
 		}
 		removed++
 	}
 	return removed
+}
+
+// remove removes the archive first: metadata alone is removed the next time. A
+// file of another size is not the one that the metadata speaks of.
+func (s stored) remove() error {
+	info, err := os.Lstat(s.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || info.Size() != s.Bytes:
+		return errors.New("it is not the file that its metadata speaks of")
+	default:
+		if err := os.Remove(s.file); err != nil {
+			return err
+		}
+	}
+	return os.Remove(s.file + metadataSuffix)
 }
 
 func newestProven(list []stored) string {

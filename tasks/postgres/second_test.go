@@ -1,0 +1,156 @@
+package postgres_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+)
+
+// storage is a server that speaks S3's protocol, with one bucket. It spoils what
+// is read from it if it is told to.
+func storage(t testing.TB, spoil *bool) (endpoint string, backend *s3mem.Backend) {
+	t.Helper()
+	backend = s3mem.New()
+	if err := backend.CreateBucket("backups"); err != nil {
+		t.Fatal(err)
+	}
+	handler := gofakes3.New(backend, gofakes3.WithoutVersioning()).Server()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if spoil != nil && *spoil && r.Method == http.MethodGet {
+			w = &spoiled{ResponseWriter: w}
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, backend
+}
+
+// spoiled turns the first byte of what is sent over.
+type spoiled struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (s *spoiled) Write(p []byte) (int, error) {
+	if !s.begun && len(p) > 0 {
+		s.begun = true
+		p = bytes.Clone(p)
+		p[0] ^= 1
+	}
+	return s.ResponseWriter.Write(p)
+}
+
+func toBucket(dsn redact.Secret, dir, endpoint string) *postgres.Backup {
+	b := backup(dsn, dir)
+	b.CopyTo, b.CopyEndpoint, b.CopyRegion = "s3://backups/wards", endpoint, "us-east-1"
+	b.CopyAccessKey, b.CopySecretKey = redact.NewSecret("the-access-key"), redact.NewSecret("the-secret-key")
+	return b
+}
+
+func TestBackupIsCopiedToABucketAndReadBack(t *testing.T) {
+	t.Parallel()
+	endpoint, backend := storage(t, nil)
+	dsn, dir, env := database(t, smaller), t.TempDir(), tasktest.Env(t)
+	receipt, err := toBucket(dsn, dir, endpoint).Run(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "s3://backups/wards/" + filepath.Base(receipt.File); receipt.Copy != want {
+		t.Errorf("the copy is %s, want %s", receipt.Copy, want)
+	}
+	for _, file := range []string{receipt.File, receipt.Metadata} {
+		object, err := backend.GetObject("backups", "wards/"+filepath.Base(file), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := io.ReadAll(object.Contents)
+		here, readErr := os.ReadFile(file)
+		if err := errors.Join(err, readErr); err != nil || !bytes.Equal(there, here) {
+			t.Errorf("the copy of %s differs, or %v", file, err)
+		}
+	}
+	if raw := string(env.Saved); strings.Contains(raw, "the-secret-key") || strings.Contains(raw, "the-access-key") {
+		t.Error("the receipt holds a key")
+	}
+}
+
+func TestBackupWhoseCopyFailsIsKeptAndCopiedByTheNextCall(t *testing.T) {
+	t.Parallel()
+	spoil := true
+	endpoint, backend := storage(t, &spoil)
+	dsn, dir, env := database(t, smaller), t.TempDir(), tasktest.Env(t)
+	first, err := toBucket(dsn, dir, endpoint).Run(t.Context(), env)
+	wantError(t, err, "is proven, but not copied: read s3://backups/wards/", "only the copy is made then")
+	spoil = false
+	for _, object := range []string{filepath.Base(first.File), filepath.Base(first.Metadata)} {
+		_, _ = backend.DeleteObject("backups", "wards/"+object)
+	}
+	second, err := toBucket(dsn, dir, endpoint).Run(t.Context(), env)
+	if err != nil || second.File != first.File || second.Copy == "" {
+		t.Errorf("the next call: %+v, %v", second, err)
+	}
+	third, err := toBucket(dsn, dir, endpoint).Run(t.Context(), env)
+	var skip *task.SkipError
+	if !errors.As(err, &skip) || third != second {
+		t.Errorf("the call after it: %+v, %v", third, err)
+	}
+	if got := files(t, dir); len(got) != 2 {
+		t.Errorf("in the directory: %q", got)
+	}
+}
+
+func TestBackupIsCopiedToADirectory(t *testing.T) {
+	t.Parallel()
+	dsn, second := database(t, smaller), filepath.Join(t.TempDir(), "second")
+	b := backup(dsn, t.TempDir())
+	b.CopyTo = second
+	receipt, err := b.Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := verify(t, receipt.Copy); err != nil || !m.Proven || filepath.Dir(receipt.Copy) != second {
+		t.Errorf("the copy %s: proven %v, %v", receipt.Copy, m.Proven, err)
+	}
+	if info, err := os.Stat(receipt.Copy); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestASecondPlaceThatCannotBeOneIsRefused(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*postgres.Backup){
+		"names no bucket":             func(b *postgres.Backup) { b.CopyTo = "s3:///x" },
+		"without copy_access_key":     func(b *postgres.Backup) { b.CopySecretKey = redact.Secret{} },
+		"is no address":               func(b *postgres.Backup) { b.CopyEndpoint = "storage.example.org" },
+		"is not encrypted, and neith": func(b *postgres.Backup) { b.CopyEndpoint = "http://storage.example.org" },
+		"of use only where":           func(b *postgres.Backup) { b.CopyTo = "/somewhere" },
+	} {
+		b := toBucket(redact.Secret{}, "backups", "http://127.0.0.1:1")
+		change(b)
+		wantError(t, b.Validate(), want, "")
+	}
+	b := toBucket(redact.Secret{}, "backups", "http://storage.example.org")
+	b.Recipients = []string{"age1"}
+	if err := b.Validate(); err != nil {
+		t.Errorf("an encrypted backup over http: %v", err)
+	}
+	endpoint, _ := storage(t, nil)
+	b = toBucket(database(t, ""), t.TempDir(), endpoint)
+	b.CopyTo = "s3://nowhere"
+	_, err := b.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "The specified bucket does not exist", "make the bucket first")
+}
