@@ -29,12 +29,12 @@ func DryRun(ctx context.Context, p *plan.Plan, o Options, report func(Checked)) 
 	}
 	values := plan.Values{Env: o.Environ, Run: "dry-run", Digest: p.Digest}
 	return walk(ctx, phases, func(phase *plan.Phase, step *plan.Step, kind journal.Kind) {
-		report(check(ctx, phase, step, kind, values, o))
+		report(check(ctx, p, phase, step, kind, values, o))
 	})
 }
 
 func check(
-	ctx context.Context, phase *plan.Phase, step *plan.Step, kind journal.Kind, values plan.Values, o Options,
+	ctx context.Context, p *plan.Plan, phase *plan.Phase, step *plan.Step, kind journal.Kind, values plan.Values, o Options,
 ) (checked Checked) {
 	checked = Checked{Phase: phase.Name, Step: step.ID, Kind: kind}
 	defer func() {
@@ -51,10 +51,14 @@ func check(
 		checked.Err = err
 		return checked
 	}
-	checked.Err = instance.Check(ctx, &task.Env{
+	env := &task.Env{
 		Log: o.Log, Dir: o.Dir,
 		Save:     func(any) error { return errors.New("a dry run saves nothing") },
 		Progress: func(int64, int64, string) {},
-	})
+	}
+	if step.Task.Kind == task.Gates {
+		o.rehearsed(env, p.Name, p.Path, p.Digest)
+	}
+	checked.Err = instance.Check(ctx, env)
 	return checked
 }

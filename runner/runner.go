@@ -43,8 +43,12 @@ type Options struct {
 	From    string       // first phase; "" is the plan's first
 	To      string       // last phase; "" is the plan's last
 	Version string       // of phasegate, for the journal
-	Account string       // that this process works for, for the journal and the gates
-	Log     *slog.Logger
+
+	// Rehearsal marks a new run as one on a sandbox. Such runs, and no others, are
+	// gone on with and taken back.
+	Rehearsal bool
+	Account   string // that this process works for, for the journal and the gates
+	Log       *slog.Logger
 
 	// Mask takes secrets out of a text. Nil changes nothing.
 	Mask func(string) string

@@ -72,6 +72,9 @@ func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State
 			continue
 		}
 		events, err := o.Store.Read(ctx, run)
+		if len(events) > 0 && events[0].Rehearsal != o.Rehearsal {
+			continue // also where a later event of it is damaged
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -166,6 +169,7 @@ func (s *session) begin(ctx context.Context, command string) error {
 	s.hold(journal.Event{
 		Type: journal.Opened, Contract: journal.Contract, Command: command, Version: s.options.Version,
 		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan), Files: files,
+		Rehearsal: s.options.Rehearsal,
 		Variables: s.options.Environ.Fingerprints(s.run),
 		Found:     s.state.Status, PID: os.Getpid(), Host: host, By: s.options.Account,
 	})

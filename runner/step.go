@@ -189,6 +189,7 @@ func (s *session) env(
 	}
 	if step.Task.Kind == task.Gates {
 		s.mu.Lock()
+		s.options.rehearsed(env, s.plan.Name, s.plan.Path, s.plan.Digest)
 		judgeable(env, s.plan, s.state, phase.Name, step.ID)
 		s.mu.Unlock()
 	}

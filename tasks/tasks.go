@@ -55,6 +55,7 @@ func All() task.Set {
 		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}),
 		task.Gate("gate/assert", &gate.Assert{}),
 		task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}),
+		task.Gate("gate/rehearsed", &gate.Rehearsed{Within: task.Age(7 * 24 * time.Hour)}),
 		task.Gate("gate/window", &gate.Window{}),
 	)
 }

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,8 +33,10 @@ before the cut-over, a tenant that behaves as Auth0 does, and the API, and runs
 the plan on them twice: through to its end, and then with an account taken out
 of the tenant behind the plan's back, which the plan has to notice, followed by
 a rollback. At the end every table must equal the one before, row for row.
-Approvals are given by the rehearsal itself. Nothing is left running or lying
-about. A plan that names a service, a database or a tenant other than through
+Approvals are given by the rehearsal itself. Nothing is left running, and of the
+sandbox nothing is left lying about. When all of it held, the journals of both
+runs are put where the plan's own are kept, marked as rehearsals, which is what
+gate/rehearsed looks for. A plan that names a service, a database or a tenant other than through
 the variables that rehearse sets is refused.
 
 Exit codes: 0 all of it held; 1 something did not; 2 wrong call, or a plan that
@@ -63,6 +67,10 @@ reaches outside the sandbox; 3 the plan has errors; 130 interrupted.`,
 
 func (a *app) rehearsePlan(ctx context.Context, p *plan.Plan, users int) error {
 	began := time.Now()
+	store, err := a.store(ctx) // before anything else: without it the rehearsal would be for nothing
+	if err != nil {
+		return err
+	}
 	passes := []*pass{
 		{title: "First pass: the whole plan"},
 		{title: "Second pass: an account disappears from the tenant after the migration, then rollback", disturb: true},
@@ -80,6 +88,11 @@ func (a *app) rehearsePlan(ctx context.Context, p *plan.Plan, users int) error {
 			return fail(ExitFailed, fmt.Errorf("rehearsal: %w", err))
 		}
 	}
+	for _, pass := range passes {
+		if err := leave(ctx, store, pass); err != nil {
+			return fail(ExitFailed, err)
+		}
+	}
 	a.printPasses(passes)
 	fmt.Fprintf(a.Out, "\nThe rehearsal held, in %s. Nothing is left of the sandbox.\n", time.Since(began).Round(time.Second))
 	return nil
@@ -93,6 +106,7 @@ type pass struct {
 	accounts map[string]int // made in the tenant, by phase
 	noticed  string         // what the plan said of the disturbance
 	restored []pg.Table     // compared after the rollback
+	lines    [][]byte       // of its journal
 }
 
 func (a *app) rehearseOnce(ctx context.Context, p *plan.Plan, users int, pass *pass) (err error) {
@@ -158,6 +172,7 @@ func (r *rehearsal) run(ctx context.Context) error {
 	}
 	view := around.newView(r.plan)
 	defer view.close()
+	options.Rehearsal = true
 	options.Observe, options.Progress, options.Ask = both(r.observe, view.observe), view.progress, r.answer
 	state, err := runner.Run(ctx, r.plan, options)
 	if err != nil {
@@ -167,16 +182,46 @@ func (r *rehearsal) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !r.pass.disturb {
-		return expect(state, journal.Done)
+	want := journal.Done
+	if r.pass.disturb {
+		if err := r.judge(state); err != nil {
+			return err
+		}
+		if r.pass.state, err = runner.Rollback(ctx, r.plan, options); err != nil {
+			return err
+		}
+		want = journal.RolledBack
 	}
-	if err := r.judge(state); err != nil {
+	if err := expect(r.pass.state, want); err != nil {
 		return err
 	}
-	if r.pass.state, err = runner.Rollback(ctx, r.plan, options); err != nil {
-		return err
+	r.pass.lines, err = options.Store.Lines(ctx, state.Run)
+	return err
+}
+
+// leave puts a pass's journal, byte for byte, where the plan's own are kept.
+func leave(ctx context.Context, store journal.Store, pass *pass) error {
+	run := pass.state.Run
+	events, err := journal.Verify(run, pass.lines)
+	if err != nil {
+		return fmt.Errorf("keep the rehearsal's journal: %w", err)
 	}
-	return expect(r.pass.state, journal.RolledBack)
+	writer, err := store.Create(ctx, run)
+	if err != nil {
+		return fmt.Errorf("keep the rehearsal's journal: %w", err)
+	}
+	_, err = writer.Append(ctx, events...)
+	if err := errors.Join(err, writer.Close()); err != nil {
+		return fmt.Errorf("keep the rehearsal's journal: %w", err)
+	}
+	kept, err := store.Lines(ctx, run)
+	if err == nil && !slices.EqualFunc(kept, pass.lines, bytes.Equal) {
+		err = errors.New("it is not as it was written")
+	}
+	if err != nil {
+		return fmt.Errorf("keep the rehearsal's journal: %w", err)
+	}
+	return nil
 }
 
 // judge looks at how the disturbed run ended. A plan that makes no accounts has

@@ -114,8 +114,13 @@ func (a *app) listRuns(states []*journal.State) error {
 		if command != "" && newest[s.Plan] {
 			command += " --run " + s.Run
 		}
-		newest[s.Plan] = true
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Run, s.Plan, s.Status, current(s), holder(s), command)
+		plan := s.Plan
+		if s.Rehearsal {
+			plan += " (rehearsal)"
+		} else {
+			newest[s.Plan] = true
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Run, plan, s.Status, current(s), holder(s), command)
 	}
 	return table.Flush()
 }

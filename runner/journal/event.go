@@ -69,13 +69,14 @@ type Event struct {
 
 	// Opened.
 
-	Contract string   `json:"contract,omitempty"` // version of the events' form
-	Command  string   `json:"command,omitempty"`  // run or rollback
-	Version  string   `json:"version,omitempty"`  // of phasegate
-	Plan     string   `json:"plan,omitempty"`     // its name
-	File     string   `json:"file,omitempty"`     // the plan's file, as it was named to phasegate
-	Digest   string   `json:"digest,omitempty"`   // SHA-256 of the plan and its files, in hex
-	Phases   []string `json:"phases,omitempty"`   // all of the plan's
+	Contract  string   `json:"contract,omitempty"`  // version of the events' form
+	Command   string   `json:"command,omitempty"`   // run or rollback
+	Version   string   `json:"version,omitempty"`   // of phasegate
+	Plan      string   `json:"plan,omitempty"`      // its name
+	File      string   `json:"file,omitempty"`      // the plan's file, as it was named to phasegate
+	Digest    string   `json:"digest,omitempty"`    // SHA-256 of the plan and its files, in hex
+	Phases    []string `json:"phases,omitempty"`    // all of the plan's
+	Rehearsal bool     `json:"rehearsal,omitempty"` // the run works on a sandbox
 	// Files of the run's first session has the SHA-256, in hex, of the plan's own
 	// file, as ".", and of each that it names, by its name in the digest.
 	Files map[string]string `json:"files,omitempty"`

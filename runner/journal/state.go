@@ -17,6 +17,7 @@ type State struct {
 	Hint   string `json:"hint,omitempty"`   // what can be done about it
 	Holder Holder `json:"holder"`           // who has it, or had it last
 
+	Rehearsal bool   `json:"rehearsal,omitempty"` // it works on a sandbox
 	Initiator string `json:"initiator,omitempty"` // the account that began it
 
 	Variables map[string]string `json:"variables,omitempty"` // fingerprints, by name
@@ -120,7 +121,7 @@ func (s *State) Apply(e Event) {
 func (s *State) open(e Event) {
 	if s.Run == "" {
 		s.Run, s.Plan, s.Began, s.Variables, s.Initiator = e.Run, e.Plan, e.Time, e.Variables, e.By
-		s.Files = e.Files
+		s.Files, s.Rehearsal = e.Files, e.Rehearsal
 		for _, name := range e.Phases {
 			s.Phases = append(s.Phases, &Phase{Name: name, Steps: []*Step{}})
 		}

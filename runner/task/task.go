@@ -83,6 +83,14 @@ type Env struct {
 	Statements []Statement // what people signed about this gate, oldest first
 	Initiator  string      // the account that began the run; "" if the journal does not tell
 	Account    string      // the account that this process works for
+
+	// What a gate needs to judge rehearsals by.
+	Rehearsing bool   // this is a rehearsal
+	PlanFile   string // the plan's file, as it was named to phasegate
+
+	// Rehearsals returns what the journals tell of the plan's rehearsals, newest
+	// first, whatever their digest. It is nil where there is no journal.
+	Rehearsals func(ctx context.Context) ([]Rehearsal, error)
 }
 
 // A Question is put to a person by a gate.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Path names a file or a directory that belongs to the plan. A relative one is
@@ -79,4 +80,56 @@ func (p *Percent) UnmarshalText(text []byte) error {
 // String returns the percentage as it is written in a plan.
 func (p Percent) String() string {
 	return strconv.FormatFloat(float64(p)*100, 'f', -1, 64) + "%"
+}
+
+// An Age is a length of time that people count in days, written "7d", "36h" or
+// "1d12h". A day has 24 hours.
+type Age time.Duration
+
+const day = 24 * time.Hour
+
+// UnmarshalText reads days, hours and what is shorter, longest first.
+func (a *Age) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	rest, total := s, time.Duration(0)
+	if number, after, ok := strings.Cut(s, "d"); ok {
+		days, err := strconv.ParseUint(number, 10, 16)
+		if err != nil {
+			return notAnAge(s)
+		}
+		rest, total = after, time.Duration(days)*day
+		if rest == "" {
+			*a = Age(total)
+			return nil
+		}
+	}
+	more, err := time.ParseDuration(rest)
+	if err != nil || more < 0 || strings.HasPrefix(rest, "+") || total+more < total {
+		return notAnAge(s)
+	}
+	*a = Age(total + more)
+	return nil
+}
+
+func notAnAge(s string) error {
+	return fmt.Errorf("%q is not a length of time: write days and hours, such as 7d, 36h or 1d12h", s)
+}
+
+// String returns the length as it is written in a plan.
+func (a Age) String() string {
+	days, rest := time.Duration(a)/day, time.Duration(a)%day
+	short := rest.String()
+	if strings.HasSuffix(short, "m0s") {
+		short = strings.TrimSuffix(short, "0s")
+	}
+	if strings.HasSuffix(short, "h0m") {
+		short = strings.TrimSuffix(short, "0m")
+	}
+	switch {
+	case days == 0:
+		return short
+	case rest == 0:
+		return fmt.Sprintf("%dd", days)
+	}
+	return fmt.Sprintf("%dd%s", days, short)
 }

@@ -1,0 +1,108 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// rehearsed carries the bench's plan out as a rehearsal, to its end or back.
+func (b *bench) rehearsed(back bool) *journal.State {
+	b.t.Helper()
+	o := b.options
+	o.Rehearsal = true
+	if back {
+		b.world.when("d", fails(errors.New("no luck")))
+		defer b.world.when("d", nil)
+	}
+	state, err := Run(b.t.Context(), b.plan, o)
+	if err == nil && back {
+		state, err = Rollback(b.t.Context(), b.plan, o)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.world.called()
+	return state
+}
+
+func TestRehearsalIsNeitherGoneOnWithNorTakenBack(t *testing.T) {
+	b := newBench(t, halting())
+	b.world.when("d", fails(errors.New("no luck")))
+	rehearsing := b.options
+	rehearsing.Rehearsal = true
+	left, err := Run(t.Context(), b.plan, rehearsing)
+	if err != nil || left.Status != journal.Failed || !left.Rehearsal {
+		t.Fatalf("%+v, %v", left, err)
+	}
+	b.world.called()
+	if _, err := Rollback(t.Context(), b.plan, b.options); !isRefused(err) {
+		t.Errorf("rollback: %v", err)
+	}
+	named := b.options
+	named.Run = left.Run
+	if _, err := Run(t.Context(), b.plan, named); !isRefused(err) {
+		t.Errorf("run by its name: %v", err)
+	}
+	b.world.when("d", nil)
+	state := b.run(t.Context())
+	b.expect(state, journal.Done, "a", "ab", "g", "c", "d")
+	if state.Run == left.Run || state.Rehearsal {
+		t.Errorf("the run is %+v", state)
+	}
+}
+
+func TestGateIsToldOfTheRehearsalsOfItsPlanWhoseJournalsFit(t *testing.T) {
+	b := newBench(t, halting())
+	back, done := b.rehearsed(true), b.rehearsed(false)
+	if back.Status != journal.RolledBack || done.Status != journal.Done {
+		t.Fatalf("%s, %s", back.Status, done.Status)
+	}
+	var found []task.Rehearsal
+	b.world.when("g", func(ctx context.Context, env *task.Env) (err error) {
+		if env.Rehearsing || env.PlanFile != b.path || env.Basis.Digest != b.plan.Digest {
+			t.Errorf("%+v", env)
+		}
+		found, err = env.Rehearsals(ctx)
+		return err
+	})
+	b.expect(b.run(t.Context()), journal.Done, "a", "ab", "g", "c", "d")
+	if len(found) != 2 || found[0].Run != done.Run || found[0].Status != "done" || !found[0].Ended.Equal(done.LastSeen) ||
+		found[1].Run != back.Run || found[1].Status != "rolled_back" || found[1].Digest != b.plan.Digest || found[1].Damage != "" {
+		t.Errorf("%+v", found)
+	}
+
+	b.alter(back.Run)
+	b.run(t.Context())
+	if len(found) != 2 || !strings.Contains(found[1].Damage, "is damaged at event") || found[0].Damage != "" {
+		t.Errorf("altered: %+v", found)
+	}
+}
+
+// An altered rehearsal closes its gate. It does not keep the plan from being run.
+func TestAlteredRehearsalDoesNotStandInTheWayOfARun(t *testing.T) {
+	b := newBench(t, halting())
+	b.alter(b.rehearsed(true).Run)
+	b.expect(b.run(t.Context()), journal.Done, "a", "ab", "g", "c", "d")
+}
+
+// alter makes a run's journal say that something was done which had failed.
+func (b *bench) alter(run string) {
+	b.t.Helper()
+	path := filepath.Join(b.options.Dir, run, journal.FileName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	altered := bytes.Replace(text, []byte(`"status":"failed"`), []byte(`"status":"done"`), 1)
+	if err := os.WriteFile(path, altered, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
