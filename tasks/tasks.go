@@ -50,6 +50,9 @@ func All() task.Set {
 			Workers: 8, Batch: 250, Patience: 2 * time.Minute, JobTimeout: 2 * time.Hour,
 		}),
 		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}}),
+		task.Of("auth0/remove-users", &auth0.RemoveUsers{Access: auth0.Access{Share: 0.8}, Workers: 8}),
+		task.Of("auth0/reset-passwords", &auth0.ResetPasswords{Access: auth0.Access{Share: 0.8}, Over: 4 * time.Hour}),
+		task.Gate("auth0/reset-progress", &auth0.ResetProgress{Access: auth0.Access{Share: 0.8}, MinDone: 1}),
 		task.Of("auth0/sample-login", &auth0.SampleLogin{Access: auth0.Access{Share: 0.8}}),
 
 		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}),

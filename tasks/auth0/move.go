@@ -79,15 +79,22 @@ func (m *mover) move(ctx context.Context, o outcome) outcome {
 // failed returns the outcome with the reason, and with what the tenant said.
 func (o outcome) failed(why reason, err error) outcome {
 	o.why = why
-	if r, ok := errors.AsType[*refusal](err); ok {
-		o.detail = r.code
-		if r.status > 0 {
-			o.detail = strings.TrimSpace(fmt.Sprint(r.status, " ", r.code))
-		}
-	} else if err != nil {
-		o.detail = "no answer"
+	if err != nil {
+		o.detail = detailOf(err)
 	}
 	return o
+}
+
+// detailOf returns status and errorCode, for reports.
+func detailOf(err error) string {
+	r, ok := errors.AsType[*refusal](err)
+	switch {
+	case !ok:
+		return "no answer"
+	case r.status == 0:
+		return r.code
+	}
+	return strings.TrimSpace(fmt.Sprint(r.status, " ", r.code))
 }
 
 // create sends the request until there is an answer that settles it. An answer

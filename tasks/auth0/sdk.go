@@ -211,3 +211,7 @@ func (o *official) RoleUsers(ctx context.Context, role string, each func(id stri
 		}
 	}
 }
+
+func (o *official) DeleteUser(ctx context.Context, id string) error {
+	return call(ctx, "delete user "+id, func() error { return o.api.User.Delete(ctx, id) })
+}

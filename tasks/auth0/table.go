@@ -35,7 +35,9 @@ type table struct {
 	users  Users
 	idType string // of the id column, so that its index is used
 	unique bool   // an Auth0 id can stand in one row only
-	conn   *pgx.Conn
+
+	linkable bool // there is a column for it
+	conn     *pgx.Conn
 }
 
 func openTable(ctx context.Context, dsn redact.Secret, users Users) (*table, error) {
@@ -50,6 +52,7 @@ func openTable(ctx context.Context, dsn redact.Secret, users Users) (*table, err
 		return nil, err
 	}
 	t.idType, t.unique = columns[users.ID].kind, columns[users.Auth0ID].unique
+	_, t.linkable = columns[users.Auth0ID]
 	return t, nil
 }
 

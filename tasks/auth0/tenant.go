@@ -8,8 +8,9 @@ import (
 )
 
 // A tenant is what the tasks of this package do with Auth0. Errors wrap a
-// *refusal or a *networkError. CreateUser and StartImport send their request
-// once; every other method may safely be repeated and is, when the tenant or the network falters.
+// *refusal or a *networkError. CreateUser, StartImport and MailReset send their
+// request once; every other method may safely be repeated and is, when the tenant
+// or the network falters.
 type tenant interface {
 	// Scopes returns the scopes that the Management API token was granted.
 	Scopes(ctx context.Context) ([]string, error)
@@ -40,6 +41,14 @@ type tenant interface {
 
 	// User reads an account by its user_id. A missing one is status 404.
 	User(ctx context.Context, id string) (account, error)
+
+	// DeleteUser deletes an account; a missing one is no error.
+	DeleteUser(ctx context.Context, id string) error
+
+	// MailReset has the tenant mail a user a link to set a password, by way of an
+	// application. It sends its request once; only a refusal with a status under
+	// 500 says that no mail went out.
+	MailReset(ctx context.Context, application, connection, email string) error
 
 	// SetPassword gives an account another password.
 	SetPassword(ctx context.Context, id string, password redact.Secret) error
