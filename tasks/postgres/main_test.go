@@ -30,6 +30,7 @@ var (
 	stageSpec   = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
 	swapSpec    = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})
 	salvageSpec = task.Look("postgres/salvage", &postgres.Salvage{LockWait: time.Minute})
+	replaySpec  = task.Of("postgres/replay", &postgres.Replay{Batch: 500, LockWait: 10 * time.Second})
 	readySpec   = task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5})
 	assertSpec  = task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute})
 )
@@ -43,6 +44,7 @@ var children = map[string]func(){
 	"backup limited": limitedChild,
 	"stage":          stageChild,
 	"swap":           swapChild,
+	"replay":         replayChild,
 }
 
 func TestMain(m *testing.M) {

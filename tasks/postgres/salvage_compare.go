@@ -17,7 +17,7 @@ type salvaging struct {
 	kept, live *pgx.Conn // each in a transaction that sees one moment
 	since      string    // SQL: whether a row of the replaced database may be new
 	after      string    // SQL: whether a row of the live database is its own
-	major      int    // version of the server
+	major      int       // version of the server
 	files      *salvageFiles
 	receipt    SalvageReceipt
 }

@@ -206,12 +206,21 @@ func (c rowChange) insertion() string {
 
 // unchanged is the condition that the row still is what it was.
 func (c rowChange) unchanged() string {
-	conditions := make([]string, 0, len(c.pair.key)+1)
-	for _, k := range c.pair.key {
-		i := slices.Index(c.pair.columns, k)
-		conditions = append(conditions, quote(k)+" = "+sqlValue(c.old[i]))
+	return c.hasKey(c.old) + " and " + c.same(c.pair.counted(), c.old)
+}
+
+// hasKey is the condition that a row has the key of these values.
+func (c rowChange) hasKey(fields [][]byte) string {
+	conditions := make([]string, len(c.pair.key))
+	for i, name := range c.pair.key {
+		conditions[i] = quote(name) + " = " + sqlValue(c.field(fields, name))
 	}
-	return strings.Join(append(conditions, c.same(c.pair.counted(), c.old)), " and ")
+	return strings.Join(conditions, " and ")
+}
+
+// field returns the value of a column, nil if it was left out.
+func (c rowChange) field(fields [][]byte, column string) []byte {
+	return fields[slices.Index(c.pair.columns, column)]
 }
 
 // same is the condition that a row has these values in the columns. It compares
@@ -220,7 +229,7 @@ func (c rowChange) unchanged() string {
 func (c rowChange) same(columns []string, fields [][]byte) string {
 	values := make([][]byte, len(columns))
 	for i, name := range columns {
-		values[i] = fields[slices.Index(c.pair.columns, name)]
+		values[i] = c.field(fields, name)
 	}
 	return "row(" + names(columns) + ")::text = " + literal(recordText(values))
 }

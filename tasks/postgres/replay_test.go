@@ -1,0 +1,216 @@
+package postgres_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/postgres"
+)
+
+func replay(dsn redact.Secret, from postgres.SalvageReceipt) *postgres.Replay {
+	r := replaySpec.New().Config().(*postgres.Replay)
+	r.DSN, r.File, r.SHA256 = dsn, from.File, from.SHA256
+	return r
+}
+
+func TestReplayKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id int primary key, v text)", "insert into t values (1, 'canary-value')")
+	found := r.run(r.salvage())
+	tasktest.Conform(t, tasktest.Case{
+		Spec:      replaySpec,
+		Configure: func(config any) { *config.(*postgres.Replay) = *replay(r.live, found) },
+		Secrets:   []string{password(t, r.live), "canary-value"},
+	})
+	if v := value[string](t, r.live, "select v from t"); v != "canary-value" {
+		t.Errorf("live has %q", v)
+	}
+}
+
+func TestReplayBringsBackEveryWrite(t *testing.T) {
+	t.Parallel()
+	for _, batch := range []int{1, 7, 500} {
+		t.Run(fmt.Sprint(batch), func(t *testing.T) {
+			t.Parallel()
+			r := rollBack(t, fmt.Sprintf(varied, 300), fmt.Sprintf(variedWrites, 1))
+			receipt := r.run(r.salvage())
+			task := replay(r.live, receipt)
+			task.Batch = batch
+			got, err := task.Run(t.Context(), tasktest.Env(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := pg.Differences(contents(t, opened(t, r.swap.Replaced)), contents(t, r.live)); len(d) > 0 || got.Conflicts > 0 || got.Applied == 0 {
+				t.Errorf("%+v: %s", got, strings.Join(d, "; "))
+			}
+			again, err := task.Run(t.Context(), tasktest.Env(t))
+			if err != nil || again.Applied != 0 || again.Present != got.Applied || again.Conflicts != 0 {
+				t.Errorf("replayed again: %+v, %v, want %d present", again, err, got.Applied)
+			}
+		})
+	}
+}
+
+// conflicts reads a report.
+func conflicts(t testing.TB, file string) (list []string) {
+	t.Helper()
+	report, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer report.Close()
+	if info, err := report.Stat(); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the report has mode %v, %v", info.Mode(), err)
+	}
+	for scanner := bufio.NewScanner(report); scanner.Scan(); {
+		var c struct {
+			Table, Op, Reason string
+			Key               map[string]string
+			At                int64
+		}
+		if err := json.Unmarshal(scanner.Bytes(), &c); err != nil || c.At == 0 {
+			t.Fatalf("%s: %v", scanner.Text(), err)
+		}
+		list = append(list, fmt.Sprintf("%s %s %v: %s", c.Op, c.Table, c.Key["id"], c.Reason))
+	}
+	return list
+}
+
+func TestReplayReportsEachConflictAndMakesTheRest(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table p (id int primary key, v text unique);
+		create table c (id int primary key, p int references p);
+		create table self (id int primary key, up int references self);
+		insert into p select i, 'v' || i from generate_series(1, 9) i; insert into c values (1, 1), (2, 2)`, `
+		insert into p values (10, 'ten'), (11, 'eleven'), (12, 'twelve'); update p set v = v || '!' where id in (2, 3, 4, 5);
+		delete from c where id = 1; delete from p where id in (1, 6, 7); insert into c values (3, 10), (4, 12);
+		insert into self select i, nullif(i + 1, 31) from generate_series(1, 30) i`)
+	execute(t, r.live, `
+		insert into p values (10, 'own'), (20, 'eleven'); update p set v = 'own ' || id where id in (2, 6); delete from p where id = 3;
+		insert into c values (5, 7)`)
+	found := r.run(r.salvage())
+	execute(t, r.live, "update p set v = 'own 4' where id = 4")
+	receipt, err := replay(r.live, found).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"both public.p 10: the row was written in both databases",
+		"both public.p 2: the row was written in both databases",
+		"delete public.p 7: update or delete on table \"p\" violates foreign key constraint",
+		"insert public.p 11: another row with its key or another unique value of it is there",
+		"update public.p 4: the row is gone, or was changed since",
+	}
+	got := slices.Sorted(slices.Values(conflicts(t, receipt.Report)))
+	same := slices.EqualFunc(got, want, strings.HasPrefix)
+	if !same || receipt.Conflicts != int64(len(got)) {
+		t.Errorf("%+v\n%s\nwant\n%s", receipt, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if n := value[int](t, r.live, "select count(*) from self"); n != 30 {
+		t.Errorf("%d of 30 rows that refer to later ones", n)
+	}
+	if v := value[string](t, r.live, "select string_agg(v, ' ' order by id) from p where id in (2, 4, 5, 6, 10, 12)"); v != "own 2 own 4 v5! own 6 own twelve" {
+		t.Errorf("p has %q", v)
+	}
+	if v := value[string](t, r.live, "select string_agg(id || '>' || p, ' ' order by id) from c"); v != "2>2 3>10 4>12 5>7" {
+		t.Errorf("c has %q", v)
+	}
+}
+
+func TestReplayOfChosenTablesMovesTheirSequences(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table a (id serial primary key, v text); create table b (id int generated always as identity primary key);
+		create table "C d" (id int primary key)`, `
+		insert into a (v) values ('x'), ('y'), ('z'); insert into b default values; insert into b default values; insert into "C d" values (1)`)
+	found := r.run(r.salvage())
+	task := replay(r.live, found)
+	task.Tables = []string{"public.b", `public."C d"`}
+	receipt, err := task.Run(t.Context(), tasktest.Env(t))
+	if err != nil || receipt.Applied != 3 || receipt.Skipped != 3 {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	execute(t, r.live, `insert into b default values; insert into a default values`)
+	if v := value[string](t, r.live, "select (select string_agg(id::text, ',' order by id) from b) || ' ' || (select string_agg(id::text, ',') from a)"); v != "1,2,3 1" {
+		t.Errorf("ids are %q", v)
+	}
+}
+
+func TestReplayRefusesAFileThatIsNotWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id int primary key)", "insert into t values (1)")
+	found := r.run(r.salvage())
+	task := replay(r.live, found)
+	task.Tables = []string{"t"}
+	_, err := task.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "the file knows no table t", "SCHEMA.TABLE")
+	task.Tables, task.File, task.SHA256 = nil, found.SQLFile, ""
+	_, err = task.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "does not begin with the format", "first file")
+	task.File, task.SHA256 = found.File, found.SHA256
+	flip(t, found.File, 200)
+	_, err = task.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "is not what was written", "postgres/salvage")
+	task.File = found.File + "x"
+	_, err = task.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "no such file", "postgres/salvage")
+}
+
+func TestReplayKilledAnywhereIsFinishedByTheNextCall(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		t.Run(fmt.Sprintf("after=%v", after), func(t *testing.T) {
+			t.Parallel()
+			r := rollBack(t, "create table t (id int primary key, v int); insert into t select i, i from generate_series(1, 20) i; create table k (v int)",
+				"update t set v = -v where id <= 10; delete from t where id > 15; insert into t values (0, 0); insert into k values (1), (1), (2)")
+			found := r.run(r.salvage())
+			want := contents(t, opened(t, r.swap.Replaced))
+			saved := filepath.Join(t.TempDir(), "saved")
+			kills := 0
+			for at := 1; ; at++ {
+				w := &wire{at: at, after: after}
+				finished := runKilled(t, w, newChild(t, "replay", "DSN="+w.tap(t, r.live).Reveal(), "FILE="+found.File, "SAVED="+saved))
+				if finished {
+					break
+				}
+				kills++
+				at = max(at%3, 0) // each time another one of the first few
+			}
+			if d := pg.Differences(want, contents(t, r.live)); len(d) > 0 {
+				t.Errorf("after %d kills: %s", kills, strings.Join(d, "; "))
+			}
+			if kills < 3 {
+				t.Errorf("killed %d times only", kills)
+			}
+		})
+	}
+}
+
+func replayChild() {
+	env := childEnv()
+	env.Saved, _ = os.ReadFile(os.Getenv("SAVED"))
+	r := replaySpec.New().Config().(*postgres.Replay)
+	r.DSN, r.File, r.Batch, r.LockWait = redact.NewSecret(os.Getenv("DSN")), os.Getenv("FILE"), 2, 5*time.Second
+	receipt, err := r.Run(context.Background(), env)
+	if _, skipped := errors.AsType[*task.SkipError](err); skipped {
+		err = nil
+	}
+	if receipt.Conflicts > 0 {
+		err = fmt.Errorf("%d conflicts", receipt.Conflicts)
+	}
+	say("ended:", err)
+}
