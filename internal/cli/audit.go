@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/medlogistics/phasegate/internal/evidence"
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -69,14 +69,14 @@ wrong call, or no such run or bundle; 130 interrupted.`,
 }
 
 // sha256Hex is how a SHA-256 is written.
-var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var sha256Hex = pattern.Lazy(`^[0-9a-f]{64}$`)
 
 func (a *app) auditOne(ctx context.Context, name string, flags auditFlags) error {
-	if flags.expect != "" && !sha256Hex.MatchString(flags.expect) {
+	if flags.expect != "" && !sha256Hex().MatchString(flags.expect) {
 		return fail(ExitUsage, task.Hint(fmt.Errorf("--expect is %q, not a SHA-256", flags.expect),
 			"give its 64 hexadecimal digits, as the run's end or audit printed them"))
 	}
-	if journal.ValidRun.MatchString(name) {
+	if journal.ValidRun(name) {
 		return a.auditRun(ctx, name, flags)
 	}
 	if flags.plan != "" || flags.export != "" {

@@ -2,12 +2,12 @@ package pg
 
 import (
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/internal/redact"
 )
 
@@ -82,7 +82,7 @@ func addresses(config *pgx.ConnConfig) (hosts, ports string) {
 }
 
 // keywordValue finds one pair of a connection string of keywords and values.
-var keywordValue = regexp.MustCompile(`(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)`)
+var keywordValue = pattern.Lazy(`(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)`)
 
 // settings returns the parameters that a connection string spells out. The
 // driver has parsed it before, so that it is known to be well formed.
@@ -99,7 +99,7 @@ func settings(dsn string) map[string]string {
 		}
 		return given
 	}
-	for _, pair := range keywordValue.FindAllStringSubmatch(dsn, -1) {
+	for _, pair := range keywordValue().FindAllStringSubmatch(dsn, -1) {
 		value := strings.TrimSuffix(strings.TrimPrefix(pair[2], "'"), "'")
 		given[pair[1]] = unescape(value)
 	}

@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -28,12 +28,21 @@ func NewDir(path string) *Dir { return &Dir{path} }
 // RunDir returns the folder of a run.
 func (d *Dir) RunDir(run string) string { return filepath.Join(d.path, run) }
 
-// ValidRun is the form of a run's name, safe as the name of a folder.
-var ValidRun = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9-]{0,127}$`)
+// ValidRun tells whether run has the form of a run's name, safe as the name of a
+// folder: at most 128 ASCII letters, digits and hyphens, the first of them a
+// small letter or a digit.
+func ValidRun(run string) bool {
+	if run == "" || len(run) > 128 || run[0] == '-' || 'A' <= run[0] && run[0] <= 'Z' {
+		return false
+	}
+	return !strings.ContainsFunc(run, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
 
 // Create makes the run's folder, mode 0700, and its journal, mode 0600.
 func (d *Dir) Create(_ context.Context, run string) (Writer, error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return nil, fmt.Errorf("create journal: %q cannot name a run", run)
 	}
 	if err := os.MkdirAll(d.RunDir(run), 0o700); err != nil {
@@ -95,7 +104,7 @@ func (d *Dir) Read(ctx context.Context, run string) ([]Event, error) {
 
 // Lines returns the run's whole lines, without the newline at their ends.
 func (d *Dir) Lines(_ context.Context, run string) ([][]byte, error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return nil, fmt.Errorf("run %q: %w", run, ErrNotFound)
 	}
 	content, err := os.ReadFile(d.file(run))
@@ -159,7 +168,7 @@ func (d *Dir) Lock(_ context.Context, target string) (func(), error) {
 func (d *Dir) file(run string) string { return filepath.Join(d.RunDir(run), FileName) }
 
 func (d *Dir) open(run string, flags int) (*os.File, error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return nil, fmt.Errorf("run %q: %w", run, ErrNotFound)
 	}
 	file, err := os.OpenFile(d.file(run), flags, 0)

@@ -73,7 +73,7 @@ var errClosed = errors.New("it was let go of")
 
 // Create begins the journal of a new run. A run without events is a new one.
 func (p *Postgres) Create(ctx context.Context, run string) (Writer, error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return nil, fmt.Errorf("create journal: %q cannot name a run", run)
 	}
 	held := runClaim(run)
@@ -95,7 +95,7 @@ func (p *Postgres) Create(ctx context.Context, run string) (Writer, error) {
 
 // Open takes the run up again.
 func (p *Postgres) Open(ctx context.Context, run string) (Writer, []Event, error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return nil, nil, fmt.Errorf("run %q: %w", run, ErrNotFound)
 	}
 	held := runClaim(run)
@@ -158,7 +158,7 @@ func (p *Postgres) Runs(ctx context.Context) (runs []string, err error) {
 
 // Held looks for the lock of a session, this one's too.
 func (p *Postgres) Held(ctx context.Context, run string) (held bool, err error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return false, fmt.Errorf("run %q: %w", run, ErrNotFound)
 	}
 	err = p.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {

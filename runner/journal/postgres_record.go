@@ -15,7 +15,7 @@ type record struct {
 }
 
 func (p *Postgres) record(ctx context.Context, run string) (found record, err error) {
-	if !ValidRun.MatchString(run) {
+	if !ValidRun(run) {
 		return record{}, fmt.Errorf("run %q: %w", run, ErrNotFound)
 	}
 	err = p.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {

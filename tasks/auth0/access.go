@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"regexp"
 	"time"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -34,12 +34,12 @@ type Access struct {
 	Share task.Percent `with:"share"`
 }
 
-var hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?$`)
+var hostname = pattern.Lazy(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?$`)
 
 // validate reports all that is wrong with the configuration, offline.
 func (a Access) validate() error {
 	var errs []error
-	if !hostname.MatchString(a.Domain) {
+	if !hostname().MatchString(a.Domain) {
 		errs = append(errs, task.Hint(fmt.Errorf("%q is not a tenant's domain", a.Domain),
 			"write the domain alone, such as example.eu.auth0.com: it is always reached by https"))
 	}

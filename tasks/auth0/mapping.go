@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -130,7 +130,7 @@ func (u Users) validateMetadata() []error {
 	return errs
 }
 
-var idPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var idPrefix = pattern.Lazy(`^[A-Za-z0-9._-]{1,64}$`)
 
 func (u Users) validate() error {
 	var errs []error
@@ -142,7 +142,7 @@ func (u Users) validate() error {
 			errs = append(errs, fmt.Errorf("users.%s is empty", c.key))
 		}
 	}
-	if !idPrefix.MatchString(u.IDPrefix) {
+	if !idPrefix().MatchString(u.IDPrefix) {
 		errs = append(errs, task.Hint(fmt.Errorf("users.id_prefix %q cannot begin a user_id", u.IDPrefix),
 			"write 1 to 64 letters, digits, dots, dashes or underscores"))
 	}

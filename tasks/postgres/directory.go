@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -35,7 +35,7 @@ const (
 
 // ours is the form of the names that these tasks give to their files. Nothing
 // else in the directory is ever touched.
-var ours = regexp.MustCompile(`^.+-\d{8}T\d{6}Z(-[a-z0-9_]+)*\.dump\.zst(\.age)?(\.json)?(\.partial)?$`)
+var ours = pattern.Lazy(`^.+-\d{8}T\d{6}Z(-[a-z0-9_]+)*\.dump\.zst(\.age)?(\.json)?(\.partial)?$`)
 
 // openDirectory makes the directory if need be, keeps others out of it, and
 // clears away what an interrupted call has left in it.
@@ -72,7 +72,7 @@ func (d *directory) settle() error {
 	for _, entry := range entries {
 		path := filepath.Join(d.path, entry.Name())
 		metadata, partial := strings.CutSuffix(path, partialSuffix)
-		if !partial || !entry.Type().IsRegular() || !ours.MatchString(entry.Name()) {
+		if !partial || !entry.Type().IsRegular() || !ours().MatchString(entry.Name()) {
 			continue
 		}
 		if archive, ok := strings.CutSuffix(metadata, metadataSuffix); ok && exists(archive) && !exists(metadata) {

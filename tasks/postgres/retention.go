@@ -27,7 +27,7 @@ func (d *directory) backups(database string) ([]stored, error) {
 	var list []stored
 	for _, entry := range entries {
 		name, ok := strings.CutSuffix(entry.Name(), metadataSuffix)
-		if !ok || !entry.Type().IsRegular() || !ours.MatchString(entry.Name()) {
+		if !ok || !entry.Type().IsRegular() || !ours().MatchString(entry.Name()) {
 			continue
 		}
 		file := filepath.Join(d.path, name)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -28,7 +28,7 @@ type tool struct {
 
 // versionText finds the version in what a program says of itself, such as
 // "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)" or "17beta2".
-var versionText = regexp.MustCompile(`\) (\d+)((?:\.\d+)*\w*)`)
+var versionText = pattern.Lazy(`\) (\d+)((?:\.\d+)*\w*)`)
 
 // findTool finds a program and asks it for its version.
 func findTool(ctx context.Context, name string) (tool, error) {
@@ -40,7 +40,7 @@ func findTool(ctx context.Context, name string) (tool, error) {
 	if err != nil {
 		return tool{}, fmt.Errorf("ask %s for its version: %w", name, err)
 	}
-	found := versionText.FindStringSubmatch(said)
+	found := versionText().FindStringSubmatch(said)
 	if found == nil {
 		return tool{}, fmt.Errorf("ask %s for its version: it says %q", name, said)
 	}

@@ -5,11 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -17,17 +17,17 @@ import (
 // nobody waiting meanwhile. Ended by a timeout it would leave an invalid index
 // behind: https://www.postgresql.org/docs/current/sql-createindex.html.
 // Refreshing a view concurrently is none: it locks the view.
-var concurrently = regexp.MustCompile(`(?i)^(create|drop|reindex|alter)\b.*\bconcurrently\b`)
+var concurrently = pattern.Lazy(`(?i)^(create|drop|reindex|alter)\b.*\bconcurrently\b`)
 
 // identifier is a name, with its schema or without, quoted or not.
 const identifier = `((?:"(?:[^"]|"")+"|[^\s"(;.]+)(?:\.(?:"(?:[^"]|"")+"|[^\s"(;.]+))?)`
 
 var (
-	makesIndex = regexp.MustCompile(`(?i)^create (?:unique )?index concurrently\b`)
-	newIndex   = regexp.MustCompile(`(?i)^create (?:unique )?index concurrently (?:if not exists )?("(?:[^"]|"")+"|[^\s."]+) on (?:only )?` + identifier)
-	oldIndex   = regexp.MustCompile(`(?i)^drop index concurrently ` + identifier)
-	reindex    = regexp.MustCompile(`(?i)^reindex (?:\([^)]*\) )?(index|table) concurrently ` + identifier)
-	detach     = regexp.MustCompile(`(?i)^alter table (?:if exists )?` + identifier + ` detach partition ` + identifier + ` concurrently`)
+	makesIndex = pattern.Lazy(`(?i)^create (?:unique )?index concurrently\b`)
+	newIndex   = pattern.Lazy(`(?i)^create (?:unique )?index concurrently (?:if not exists )?("(?:[^"]|"")+"|[^\s."]+) on (?:only )?` + identifier)
+	oldIndex   = pattern.Lazy(`(?i)^drop index concurrently ` + identifier)
+	reindex    = pattern.Lazy(`(?i)^reindex (?:\([^)]*\) )?(index|table) concurrently ` + identifier)
+	detach     = pattern.Lazy(`(?i)^alter table (?:if exists )?` + identifier + ` detach partition ` + identifier + ` concurrently`)
 )
 
 // concurrently runs such a statement without time limits, after having tidied
@@ -56,17 +56,17 @@ func (a *applier) concurrently(ctx context.Context, text, line string, doubt boo
 // tidy takes away, or finishes, what an earlier try has left behind, and tells
 // whether the statement's work is done thereby.
 func (a *applier) tidy(ctx context.Context, line string, doubt bool) (done bool, err error) {
-	if match := newIndex.FindStringSubmatch(line); match != nil {
+	if match := newIndex().FindStringSubmatch(line); match != nil {
 		return a.tidyIndex(ctx, match[1], match[2], doubt)
 	}
-	if match := oldIndex.FindStringSubmatch(line); match != nil && doubt {
+	if match := oldIndex().FindStringSubmatch(line); match != nil && doubt {
 		err = a.database.conn.QueryRowContext(ctx, "select to_regclass($1) is null", match[1]).Scan(&done)
 		return done, err
 	}
-	if match := reindex.FindStringSubmatch(line); match != nil {
+	if match := reindex().FindStringSubmatch(line); match != nil {
 		return false, a.dropCopies(ctx, match[2])
 	}
-	if match := detach.FindStringSubmatch(line); match != nil {
+	if match := detach().FindStringSubmatch(line); match != nil {
 		return a.finishDetach(ctx, match[1], match[2], doubt)
 	}
 	return false, nil

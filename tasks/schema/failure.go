@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"ariga.io/atlas/sql/migrate"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -71,12 +71,12 @@ func (f *folder) failed(ctx context.Context, file migrate.File, err error) error
 
 // quotedValue is the value that the server could not read, at the end of its
 // message. It came from a row and may be a person's.
-var quotedValue = regexp.MustCompile(`: "(?s:.*)"$`)
+var quotedValue = pattern.Lazy(`: "(?s:.*)"$`)
 
 // message is what the server said, without its detail and without values.
 func message(server *pgconn.PgError) string {
 	if strings.HasPrefix(server.Code, "22") { // data exceptions
-		return quotedValue.ReplaceAllString(server.Message, ": a value")
+		return quotedValue().ReplaceAllString(server.Message, ": a value")
 	}
 	return server.Message
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -14,6 +13,7 @@ import (
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -114,7 +114,7 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 		modes = local.Directive("txmode")
 	}
 	switch {
-	case len(modes) == 0 && txmode.Match(file.Bytes()):
+	case len(modes) == 0 && txmode().Match(file.Bytes()):
 		return false, task.Hint(fmt.Errorf("%s: the directive atlas:txmode is not in the file's header", path),
 			"put it into the first line and an empty line behind it")
 	case len(modes) == 0 || slices.Equal(modes, []string{"file"}):
@@ -126,8 +126,8 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 }
 
 var (
-	txmode = regexp.MustCompile(`(?m)^--\s*atlas:txmode`)
-	border = regexp.MustCompile(`(?i)^(begin|start\s+transaction|commit|end|abort|rollback(?:\s+(?:work|transaction))?)\s*;?$`)
+	txmode = pattern.Lazy(`(?m)^--\s*atlas:txmode`)
+	border = pattern.Lazy(`(?i)^(begin|start\s+transaction|commit|end|abort|rollback(?:\s+(?:work|transaction))?)\s*;?$`)
 )
 
 // uninterrupted holds that a file does not end the transaction it is run in:
@@ -138,7 +138,7 @@ func (f *folder) uninterrupted(file migrate.File) error {
 		return fmt.Errorf("read the statements of %s: %w", filepath.Join(f.Path(), file.Name()), err)
 	}
 	for _, stmt := range stmts {
-		if border.MatchString(stmt.Text) {
+		if border().MatchString(stmt.Text) {
 			return task.Hint(fmt.Errorf("%s: %s in a migration that is run in a transaction", f.place(file, stmt, 0), stmt.Text),
 				"take it out, or write -- atlas:txmode none and an empty line at the top of the file")
 		}

@@ -83,7 +83,7 @@ func (a *applier) outside(ctx context.Context, text string) error {
 	doubt := a.doubt
 	a.doubt = false
 	line := strings.Join(strings.Fields(text), " ")
-	if concurrently.MatchString(line) {
+	if concurrently().MatchString(line) {
 		return a.concurrently(ctx, text, line, doubt)
 	}
 	if alone.MatchString(line) || a.database.inTransaction() {
@@ -118,7 +118,7 @@ func (f *folder) named(file migrate.File) error {
 	}
 	for _, stmt := range stmts {
 		line := strings.Join(strings.Fields(stmt.Text), " ")
-		if makesIndex.MatchString(line) && !newIndex.MatchString(line) {
+		if makesIndex().MatchString(line) && !newIndex().MatchString(line) {
 			return task.Hint(fmt.Errorf("%s: an index without a name is made concurrently", f.place(file, stmt, 0)),
 				"name it: a failure leaves an invalid index, which is found by its name and made again")
 		}

@@ -3,17 +3,18 @@ package auth0
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"strings"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // customClaims are what Actions add to the tokens of a login.
 type customClaims struct{ access, id map[string]any }
 
 var (
-	setClaim   = regexp.MustCompile(`api\.(accessToken|idToken)\.setCustomClaim\(\s*([^,]+?)\s*,\s*([^;]*?)\s*\)\s*(?:;|\n|$)`)
-	constants  = regexp.MustCompile(`(?:const|let|var)\s+(\w+)\s*=\s*([^;\n]+)`)
-	substitute = regexp.MustCompile(`\$\{\s*(\w+)\s*\}`)
+	setClaim   = pattern.Lazy(`api\.(accessToken|idToken)\.setCustomClaim\(\s*([^,]+?)\s*,\s*([^;]*?)\s*\)\s*(?:;|\n|$)`)
+	constants  = pattern.Lazy(`(?:const|let|var)\s+(\w+)\s*=\s*([^;\n]+)`)
+	substitute = pattern.Lazy(`\$\{\s*(\w+)\s*\}`)
 )
 
 // runActions runs the post-login Actions that are bound, in their order.
@@ -63,7 +64,7 @@ type script struct {
 
 func newScript(code string, event document) script {
 	s := script{code: code, named: map[string]string{}, event: event}
-	for _, m := range constants.FindAllStringSubmatch(code, -1) {
+	for _, m := range constants().FindAllStringSubmatch(code, -1) {
 		s.named[m[1]] = strings.TrimSpace(m[2])
 	}
 	return s
@@ -71,7 +72,7 @@ func newScript(code string, event document) script {
 
 func (s script) claims(token string) map[string]any {
 	out := map[string]any{}
-	for _, m := range setClaim.FindAllStringSubmatch(s.code, -1) {
+	for _, m := range setClaim().FindAllStringSubmatch(s.code, -1) {
 		if m[1] != token {
 			continue
 		}
@@ -118,8 +119,8 @@ func (s script) atom(expression string, depth int) any {
 	case (first == '\'' || first == '"') && last > 0 && expression[last] == first:
 		return expression[1:last]
 	case first == '`' && last > 0 && expression[last] == '`':
-		return substitute.ReplaceAllStringFunc(expression[1:last], func(m string) string {
-			value, _ := s.value(substitute.FindStringSubmatch(m)[1], depth+1).(string)
+		return substitute().ReplaceAllStringFunc(expression[1:last], func(m string) string {
+			value, _ := s.value(substitute().FindStringSubmatch(m)[1], depth+1).(string)
 			return value
 		})
 	}

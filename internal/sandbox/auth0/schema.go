@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // A schema describes a JSON value as the Management API checks it. Bodies are
@@ -179,8 +181,8 @@ func with(props, more map[string]schema) map[string]schema {
 }
 
 var (
-	emailLocal  = regexp.MustCompile(`^[\p{L}\p{N}!#$%&'*+/=?^_{|}~` + "`" + `-]+(\.[\p{L}\p{N}!#$%&'*+/=?^_{|}~` + "`" + `-]+)*$`)
-	emailDomain = regexp.MustCompile(`^([\p{L}\p{N}_]([\p{L}\p{N}_-]*[\p{L}\p{N}_])?\.)+(\p{L}{2,}|[Xx][Nn][a-zA-Z0-9-]{2,})$`)
+	emailLocal  = pattern.Lazy(`^[\p{L}\p{N}!#$%&'*+/=?^_{|}~` + "`" + `-]+(\.[\p{L}\p{N}!#$%&'*+/=?^_{|}~` + "`" + `-]+)*$`)
+	emailDomain = pattern.Lazy(`^([\p{L}\p{N}_]([\p{L}\p{N}_-]*[\p{L}\p{N}_])?\.)+(\p{L}{2,}|[Xx][Nn][a-zA-Z0-9-]{2,})$`)
 )
 
 // isEmail tells whether s has the form of an address, by the rules of the
@@ -193,5 +195,5 @@ func isEmail(s string) bool {
 		return false
 	}
 	local, domain := s[:at], s[at+1:]
-	return len(local) <= 64 && len(domain) <= 254 && emailLocal.MatchString(local) && emailDomain.MatchString(domain)
+	return len(local) <= 64 && len(domain) <= 254 && emailLocal().MatchString(local) && emailDomain().MatchString(domain)
 }
