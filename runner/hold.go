@@ -69,7 +69,7 @@ func (s *session) holds(ctx context.Context, phase *plan.Phase, i int) error {
 // configured returns the step's task, or nil where it cannot be made: then its
 // own attempt says why.
 func (s *session) configured(step *plan.Step) any {
-	instance, err := step.Instance(s.values())
+	instance, err := step.Instance(s.values(step.Needs()))
 	if err != nil {
 		return nil
 	}

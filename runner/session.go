@@ -264,13 +264,18 @@ func (s *session) complete(e journal.Event) journal.Event {
 	return e
 }
 
-// values is what references stand for at this point of the run.
-func (s *session) values() plan.Values {
+// values is what references stand for at this point of the run. Of the receipts
+// it has those of the steps that are named.
+func (s *session) values(needed []string) plan.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return plan.Values{
-		Env: s.options.Environ, Run: s.run, Digest: s.plan.Digest, Receipts: s.state.Receipts(),
+	receipts := make(map[string]json.RawMessage, len(needed))
+	for _, id := range needed {
+		if step := s.state.Step(id); step != nil && step.Receipt != nil {
+			receipts[id] = step.Receipt
+		}
 	}
+	return plan.Values{Env: s.options.Environ, Run: s.run, Digest: s.plan.Digest, Receipts: receipts}
 }
 
 func names(p *plan.Plan) []string {

@@ -118,7 +118,7 @@ func (s *session) work(
 			ended = outcome{status: journal.Failed, err: fmt.Errorf("panic: %v", panicked), stack: string(debug.Stack())}
 		}
 	}()
-	instance, err := step.Instance(s.values())
+	instance, err := step.Instance(s.values(step.Needs()))
 	if err != nil {
 		return s.withoutInstance(err, step, event.Kind)
 	}
@@ -175,6 +175,7 @@ func (s *session) env(
 		Log:      s.options.Log.With("phase", phase.Name, "step", step.ID),
 		Dir:      s.options.runDir(s.run),
 		Saved:    saved,
+		Mask:     s.options.Mask,
 		Progress: func(int64, int64, string) {},
 		Account:  s.options.Account,
 		Save: func(receipt any) error {

@@ -43,7 +43,7 @@ func (s *session) watch(ctx context.Context) *watch {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w := &watch{session: s, cancel: cancel}
 	for _, declared := range s.plan.Probes {
-		target, err := declared.Target(s.values())
+		target, err := declared.Target(s.values(nil))
 		if err != nil {
 			s.options.Log.Warn("probe is not asked", "probe", declared.Name, "reason", err.Error())
 			continue

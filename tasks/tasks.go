@@ -19,6 +19,7 @@ import (
 func All() task.Set {
 	return task.NewSet(
 		task.Look("host/disk", &host.Disk{}),
+		task.Of("host/command", &host.Command{}),
 		task.Look("web/check", &web.Check{Status: 200, Timeout: 10 * time.Second}),
 
 		task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5}),

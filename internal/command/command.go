@@ -26,6 +26,7 @@ type Command struct {
 	Dir    string         // "" is the current directory
 	Stdin  io.Reader      // nil is empty
 	Stdout io.Writer      // nil is discarded
+	Stderr io.Writer      // gets the standard error too, masked; nil is nobody
 	Log    *os.File       // takes both outputs instead; for a program that leaves a daemon behind
 	Mask   *redact.Masker // applied to the standard error before it is kept
 	Grace  time.Duration  // from SIGTERM to SIGKILL when the context ends; 0 is five seconds
@@ -76,7 +77,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // context's cause if the context ended first.
 func (c Command) Run(ctx context.Context) error {
 	tail := &tail{}
-	stderr := redact.NewWriter(tail, c.Mask)
+	stderr := redact.NewWriter(c.words(tail), c.Mask)
 	family, mark := familyOf(ctx), ""
 	if !c.Lasting {
 		mark = family.mark()
@@ -90,6 +91,7 @@ func (c Command) Run(ctx context.Context) error {
 	err := family.run(cmd)
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		// A program that left a daemon behind has done its work all the same.
+		_ = stderr.Close()
 		return nil
 	}
 	if ctx.Err() != nil && cmd.Process != nil {
@@ -106,6 +108,14 @@ func (c Command) Run(ctx context.Context) error {
 		err = cause
 	}
 	return &Error{Program: program(c.Argv[0]), ExitCode: exitCode(err), Stderr: tail.String(), Err: err}
+}
+
+// words is where the standard error goes.
+func (c Command) words(tail *tail) io.Writer {
+	if c.Stderr == nil {
+		return tail
+	}
+	return io.MultiWriter(tail, c.Stderr)
 }
 
 func (c Command) prepare(cmd *exec.Cmd, mark string, stderr io.Writer) *exec.Cmd {

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync"
 )
@@ -12,7 +13,7 @@ import (
 type Writer struct {
 	mu   sync.Mutex
 	to   io.Writer
-	mask *Masker
+	mask func(string) string
 	line []byte
 }
 
@@ -21,30 +22,67 @@ type Writer struct {
 const longestLine = 64 << 10
 
 // NewWriter returns a Writer to w.
-func NewWriter(w io.Writer, mask *Masker) *Writer { return &Writer{to: w, mask: mask} }
+func NewWriter(w io.Writer, mask *Masker) *Writer { return NewFuncWriter(w, mask.String) }
+
+// NewFuncWriter returns a Writer to w for whoever has not the Masker but its
+// String.
+func NewFuncWriter(w io.Writer, mask func(string) string) *Writer { return &Writer{to: w, mask: mask} }
 
 // Write passes on the lines that are whole and keeps the rest.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.line = append(w.line, p...)
+	return len(p), w.pass()
+}
+
+// ReadFrom is what io.Copy calls: most programs write little, for which its own
+// buffer of 32 kB would be the larger part of the work.
+func (w *Writer) ReadFrom(r io.Reader) (total int64, err error) {
+	buffer := make([]byte, smallest)
+	for {
+		n, err := r.Read(buffer)
+		total += int64(n)
+		if _, err := w.Write(buffer[:n]); err != nil {
+			return total, err
+		}
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		if n == len(buffer) && n < largest {
+			buffer = make([]byte, 2*n)
+		}
+	}
+}
+
+// The sizes of ReadFrom's buffer, in bytes.
+const (
+	smallest = 512
+	largest  = 32 << 10
+)
+
+// pass writes the lines that are whole.
+func (w *Writer) pass() error {
 	end := bytes.LastIndexByte(w.line, '\n') + 1
 	if end == 0 && len(w.line) > longestLine {
 		end = len(w.line)
 	}
 	if end == 0 {
-		return len(p), nil
+		return nil
 	}
-	_, err := io.WriteString(w.to, w.mask.String(string(w.line[:end])))
+	_, err := io.WriteString(w.to, w.mask(string(w.line[:end])))
 	w.line = append(w.line[:0], w.line[end:]...)
-	return len(p), err
+	return err
 }
 
 // Close writes the unfinished last line. It does not close the writer below.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := io.WriteString(w.to, w.mask.String(string(w.line)))
+	_, err := io.WriteString(w.to, w.mask(string(w.line)))
 	w.line = nil
 	return err
 }

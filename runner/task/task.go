@@ -70,6 +70,10 @@ type Env struct {
 	// saves what a later call needs before it acts on it.
 	Save func(receipt any) error
 
+	// Mask takes the plan's secrets out of a text that the task writes to a file.
+	// Nil where the plan has none.
+	Mask func(text string) string
+
 	// Progress tells how far the work is, done of total units. A total of 0 is
 	// an unknown one. It is cheap enough to call for each unit.
 	Progress func(done, total int64, unit string)

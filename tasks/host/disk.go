@@ -1,4 +1,5 @@
-// Package host looks at the machine that phasegate runs on.
+// Package host looks at the machine that phasegate runs on, and runs programs
+// on it.
 package host
 
 import (
