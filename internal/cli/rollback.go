@@ -25,6 +25,7 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 		Example: "  phasegate rollback plans/auth0-migration.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			lean()
 			p, err := a.load(args[0])
 			if err != nil {
 				return err

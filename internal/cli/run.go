@@ -64,6 +64,7 @@ start before the ones that they build on.
 }
 
 func (a *app) run(ctx context.Context, path string, flags runFlags) error {
+	lean()
 	p, err := a.load(path)
 	if err != nil {
 		return err
@@ -89,6 +90,7 @@ func (a *app) carryOut(
 	ctx context.Context, p *plan.Plan, o runner.Options, json bool,
 	do func(context.Context, *plan.Plan, runner.Options) (*journal.State, error),
 ) error {
+	forgetStart() // reading the plan was a part of it
 	family := command.NewFamily()
 	ctx, stop := a.headOf(ctx, family)
 	defer stop()

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// forgetStart does what it does on Linux only.
+func forgetStart() {}
