@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// Preview says what is copied, and the disk that it needs at most.
+func (b *Backup) Preview(ctx context.Context, _ *task.Env) (task.Preview, error) {
+	live, err := liveDatabase(ctx, b.DSN)
+	if err != nil {
+		return task.Preview{}, err
+	}
+	return task.Preview{
+		Does:      []string{fmt.Sprintf("dump database %s (%s) into %s, and prove the archive table by table", live.name, task.Bytes(live.bytes), b.Directory)},
+		DiskBytes: live.bytes,
+	}, nil
+}
+
+// Preview says what is cloned, and the disk that it needs.
+func (s *Stage) Preview(ctx context.Context, _ *task.Env) (task.Preview, error) {
+	live, err := liveDatabase(ctx, s.DSN)
+	if err != nil {
+		return task.Preview{}, err
+	}
+	return task.Preview{
+		Does:      []string{fmt.Sprintf("copy database %s (%s) beside itself, as it is when nothing writes to it", live.name, task.Bytes(live.bytes))},
+		DiskBytes: live.bytes,
+	}, nil
+}
+
+// Preview says which database takes which one's place.
+func (s *Swap) Preview(context.Context, *task.Env) (task.Preview, error) {
+	config, err := pg.Parse(s.DSN)
+	if err != nil {
+		return task.Preview{}, err
+	}
+	return task.Preview{
+		Does: []string{
+			fmt.Sprintf("end all sessions of %s; in one transaction rename it, and rename %s to %[1]s", config.Database, s.To),
+			"keep the database that is replaced, closed to connections",
+		},
+		Loses: "what was written since the copy, from the live database; it stays in the one that is replaced",
+	}, nil
+}
+
+// Preview says where the writes are looked for.
+func (s *Salvage) Preview(context.Context, *task.Env) (task.Preview, error) {
+	return task.Preview{Does: []string{
+		fmt.Sprintf("write every row that was inserted, updated or deleted in %s to files in the run's directory", s.Replaced),
+	}}, nil
+}
+
+// liveDatabase looks the database of a connection string up.
+func liveDatabase(ctx context.Context, dsn redact.Secret) (database, error) {
+	conn, err := pg.Connect(ctx, dsn)
+	if err != nil {
+		return database{}, err
+	}
+	defer pg.Close(conn)
+	return lookUp(ctx, conn, conn.Config().Database)
+}
