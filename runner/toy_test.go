@@ -193,7 +193,7 @@ phases:
       - { id: d, task: toy/do, with: { name: d } }
     rollback:
       - { id: r2, task: toy/do, with: { name: r2 } }
-      - { id: r3, task: toy/do, with: { name: "r3-${{ steps.d.name }}" } }
+      - { id: r3, task: toy/do, after: [d], with: { name: "r3-${{ steps.d.name }}" } }
 `
 
 func halting() string     { return fmt.Sprintf(twoPhases, "halt") }

@@ -18,6 +18,9 @@ type checker struct {
 	*decoder
 	plan  *Plan
 	scope *scope
+	whole bool // every part of the plan could be read
+
+	stopped *services // once a rule has asked for them
 
 	sums    map[string][sha256.Size]byte // of the files that the steps read
 	missing map[string]error             // of the files that cannot be read
@@ -25,6 +28,7 @@ type checker struct {
 
 // check reports what breaks a rule, and completes the plan.
 func (c *checker) check(src []byte) {
+	c.whole = c.readable()
 	for _, rule := range Rules() {
 		if rule.check != nil {
 			rule.check(c)
@@ -64,6 +68,11 @@ func checkConfigs(c *checker) {
 		c.refs, c.via, c.partial = refs, e.step.With.via, false
 		instance := c.configure(e)
 		e.step.needs = refs.needs
+		for _, id := range e.step.After {
+			if !slices.Contains(e.step.needs, id) {
+				e.step.needs = append(e.step.needs, id)
+			}
+		}
 		if instance != nil && (c.partial || c.accepted(e.step, instance)) {
 			c.readFiles(e.step, instance)
 		}

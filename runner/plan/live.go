@@ -57,7 +57,10 @@ func (l *live) resolve(d *decoder, ref *reference, how use) (resolved, bool) {
 
 func (l *live) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 	raw, ok := l.values.Receipts[ref.name]
-	if !ok || len(raw) == 0 || string(raw) == "null" {
+	if ref.hasFallback && !holds(raw, ref.field) {
+		return resolved{known: true, text: ref.fallback}, true
+	}
+	if !ok || isNothing(raw) {
 		if l.missing == nil {
 			l.missing = &MissingReceiptError{File: d.src.path, Pos: how.at.position(ref.nameAt), Step: ref.name}
 		}
@@ -87,6 +90,30 @@ func (l *live) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 	return resolved{known: true, field: v.Elem()}, true
 }
 
+// isNothing tells whether a step left no receipt.
+func isNothing(receipt json.RawMessage) bool { return len(receipt) == 0 || string(receipt) == "null" }
+
+// holds tells whether the receipt has the field.
+func holds(receipt json.RawMessage, field string) bool {
+	var fields map[string]json.RawMessage
+	return !isNothing(receipt) && json.Unmarshal(receipt, &fields) == nil && fields[field] != nil
+}
+
+// after reports the first step behind which the hook comes and that left no
+// receipt.
+func (l *live) after(d *decoder) {
+	for i, id := range l.from.After {
+		if isNothing(l.values.Receipts[id]) {
+			n := l.from.at("after")
+			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
+				n = n.Content[i]
+			}
+			l.missing = &MissingReceiptError{File: d.src.path, Pos: positionOf(n), Step: id}
+			return
+		}
+	}
+}
+
 func (l *live) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
 	entry := l.plan.scope.steps[l.from.ID]
 	expression, problems := condition.Compile(n.Value, &conditionScope{static: &static{scope: l.plan.scope, from: entry}, d: d})
@@ -109,6 +136,7 @@ func (s Step) Instance(v Values) (task.Instance, error) {
 	instance := s.Task.New()
 	resolver := &live{plan: s.plan, from: &s, values: v}
 	d := s.plan.decoder(resolver)
+	resolver.after(d)
 	if s.With.node != nil {
 		d.via = s.With.via
 		config := reflect.ValueOf(instance.Config()).Elem()

@@ -61,6 +61,7 @@ func parse(r *report, src []byte, tasks task.Set) *Plan {
 		d.tasks[spec.Name] = spec
 		d.names = append(d.names, spec.Name)
 	}
+	r.findIgnores()
 	top := root.Content[0]
 	if !knownVersion(r, top) {
 		return nil

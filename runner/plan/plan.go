@@ -12,6 +12,7 @@
 //	${{ steps.ID.FIELD }}   a field of an earlier step's receipt
 //	${{ run.id }}           the run's id
 //	${{ plan.digest }}      the plan's digest
+//	${{ steps.ID.FIELD || 'text' }}  in a rollback hook: the text if the step left no receipt
 //
 // A value that is one reference and nothing else keeps the reference's type.
 // "$${{" stands for the characters "${{". References are checked without
@@ -200,6 +201,10 @@ type Step struct {
 	// Summary is one line for people: what the step does.
 	Summary string `with:"summary"`
 
+	// After makes a rollback hook depend on steps of its phase: it is passed over
+	// unless each of them left a receipt. A hook that refers to one has to say so.
+	After []string `with:"after"`
+
 	// With is the task's configuration.
 	With Config `with:"with"`
 
@@ -248,6 +253,6 @@ func (p *Plan) Files() []string { return append([]string(nil), p.files...) }
 // digest: relative to Dir, unless the plan gives an absolute path.
 func (p *Plan) Named() map[string]string { return maps.Clone(p.named) }
 
-// Needs returns the ids of the steps whose receipts the step refers to, each
-// once, in the order of their first use.
+// Needs returns the ids of the steps whose receipts the step needs or refers to,
+// each once, in the order of their first use.
 func (s Step) Needs() []string { return append([]string(nil), s.needs...) }

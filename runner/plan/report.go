@@ -38,6 +38,8 @@ type report struct {
 	// not reported as well.
 	hidden struct{ steps, env bool }
 
+	ignores []*ignore // the comments that silence warnings
+
 	mentioned map[string]bool // the variables that any reference names
 }
 
@@ -62,6 +64,12 @@ func (r *report) add(p Position, rule, format string, args ...any) *finding {
 func (r *report) at(n *yaml.Node, rule, format string, args ...any) *finding {
 	f := r.add(positionOf(n), rule, format, args...)
 	f.node = n
+	return f
+}
+
+// warn makes the finding a warning.
+func (f *finding) warn() *finding {
+	f.Severity = Warning
 	return f
 }
 
@@ -120,6 +128,7 @@ func lines(errs []error) string {
 
 // close returns the findings, sorted, each once, with their lines.
 func (r *report) close() Diagnostics {
+	r.silence()
 	slices.SortStableFunc(r.list, func(a, b *finding) int {
 		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column), cmp.Compare(a.Rule, b.Rule))
 	})

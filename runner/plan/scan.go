@@ -20,6 +20,7 @@ type scan struct {
 	crowded  int       // a second colon between two commas
 	colons   []int     // the colons that end a key, in the last line
 	starts   []int     // the tokens of the last line
+	comments []int     // the characters # that begin one
 
 	block int  // indentation of the key whose block text is passed
 	start bool // a token may start here
@@ -59,6 +60,9 @@ func (s *scan) skipped(n int) bool {
 	if text[0] == '\t' && s.tab < 0 {
 		s.tab = s.src.lines[n-1] + len(line) - len(text)
 	}
+	if text[0] == '#' {
+		s.comments = append(s.comments, s.src.lines[n-1]+len(line)-len(text))
+	}
 	return text[0] == '#'
 }
 
@@ -73,6 +77,7 @@ func (s *scan) line(n int) {
 			s.start = false
 		case c == ' ' || c == '\t':
 		case c == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t'):
+			s.comments = append(s.comments, s.src.lines[n-1]+i)
 			return
 		case s.separated(n, line, i):
 			s.start = true

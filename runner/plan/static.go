@@ -59,7 +59,9 @@ func (s *static) variable(d *decoder, ref *reference, how use) (resolved, bool) 
 func (s *static) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 	wrong := func(offset int, name string, p *condition.Problem, rule string) (resolved, bool) {
 		f := d.add(how.at.position(offset), rule, "%s", p.Message)
-		f.Width, f.Hint = runes(name), p.Hint
+		if f.Width, f.Hint = runes(name), p.Hint; name == "" {
+			f.Width = ref.width
+		}
 		if p.Word != "" {
 			f.Hint = d.didYouMean(p.Word, p.Among)
 		}
@@ -88,7 +90,42 @@ func (s *static) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 	if misfit := s.misfit(d, field, how); misfit != "" {
 		return wrong(ref.nameAt, ref.name+"."+ref.field, &condition.Problem{Message: ref.String() + " " + misfit}, "type-mismatch")
 	}
+	if rule, problem := s.doubt(d, ref, how); problem != nil {
+		return wrong(ref.offset, "", problem, rule)
+	}
 	return resolved{}, true
+}
+
+// doubt judges a reference to a step that may have left no receipt, as those that
+// a rollback hook refers to: the run may have failed before it.
+func (s *static) doubt(d *decoder, ref *reference, how use) (rule string, problem *condition.Problem) {
+	to := s.scope.steps[ref.name]
+	switch {
+	case !s.from.hook || to.phase != s.from.phase:
+		if ref.hasFallback {
+			return "reference", &condition.Problem{
+				Message: "the default is never used: step " + quote(ref.name) + " has run by then", Hint: "write ${{ " + cut(ref.String()) + " }}",
+			}
+		}
+	case ref.hasFallback && how.whole && how.to != nil:
+		if bad := d.fallback(ref, how.to); bad != nil {
+			return "type-mismatch", &condition.Problem{Message: "the default" + bad.message, Hint: bad.hint}
+		}
+	case !ref.hasFallback && !slices.Contains(s.from.step.After, ref.name):
+		return "hook-reference", &condition.Problem{
+			Message: "step " + quote(ref.name) + " may not have run when this hook does",
+			Hint:    fmt.Sprintf("add after: [%s] to the hook, or a default: ${{ %s || '...' }}", cut(ref.name), cut(ref.String())),
+		}
+	}
+	return "", nil
+}
+
+// fallback says why the default of a reference is no value of a key of that type.
+func (d *decoder) fallback(ref *reference, to reflect.Type) *badValue {
+	for to.Kind() == reflect.Pointer {
+		to = to.Elem()
+	}
+	return setText(reflect.New(to).Elem(), d.shapes.of(to), ref.fallback)
 }
 
 func (s *static) misfit(d *decoder, field task.Field, how use) string {
@@ -135,7 +172,8 @@ func (s *static) relate(f *finding, id string) {
 
 func (s *static) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
 	receipts := &conditionScope{static: s, d: d}
-	_, problems := condition.Compile(n.Value, receipts)
+	expression, problems := condition.Compile(n.Value, receipts)
+	s.constant(d, n, expression)
 	at := d.src.inside(n)
 	slices.SortStableFunc(problems, func(a, b condition.Problem) int { return a.Offset - b.Offset })
 	for _, p := range problems {
@@ -152,6 +190,20 @@ func (s *static) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
 	v.Set(reflect.ValueOf(task.Condition{Source: n.Value}))
 	d.partial = true
 	return len(problems) == 0
+}
+
+// constant reports a condition that reads no receipt.
+func (s *static) constant(d *decoder, n *yaml.Node, expression *condition.Expression) {
+	if expression == nil || len(expression.Steps()) > 0 {
+		return
+	}
+	if s.from.gate && !expression.Evaluate(nil).Holds {
+		d.at(n, "unreachable-phase", "this condition never holds, so phase %s is never carried out", quote(s.scope.phases[s.from.phase])).
+			warn().hint("compare the receipts of earlier steps, or remove the phase")
+		return
+	}
+	d.at(n, "constant-condition", "this condition reads no receipt, so it always says the same").
+		warn().hint("compare the receipts of earlier steps, as in steps.users.failed == 0")
 }
 
 // conditionScope lends the plan's scope to an expression.

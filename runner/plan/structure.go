@@ -2,6 +2,7 @@ package plan
 
 import (
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -72,10 +73,16 @@ func (s *survey) node(n *yaml.Node, depth int) extent {
 
 // mention notes the variables to which a value refers, wherever it stands.
 func (s *survey) mention(value string) {
-	parts, _ := segments(value)
+	parts, slips := segments(value)
 	for _, part := range parts {
 		if part.ref != nil && part.ref.root == "env" {
 			s.mentioned[part.ref.name] = true
+		}
+	}
+	for _, wrong := range slips {
+		if rest, ok := strings.CutPrefix(value[wrong.offset:], "env."); ok {
+			end := strings.IndexFunc(rest, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+			s.mentioned[rest[:max(0, end)]] = true
 		}
 	}
 }

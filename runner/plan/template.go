@@ -8,6 +8,9 @@ type reference struct {
 	name  string // of the variable, or the step's id, or "id", or "digest"
 	field string // of the step's receipt
 
+	fallback    string // what it stands for if the step left no receipt
+	hasFallback bool
+
 	offset, width   int // of the whole, in the value: bytes, characters
 	nameAt, fieldAt int // bytes
 }
@@ -82,10 +85,11 @@ func segments(value string) (parts []segment, slips []slip) {
 // in its value.
 func parseReference(whole string, offset int) (*reference, *slip) {
 	inner := whole[len(opening) : len(whole)-len(closing)]
+	inner, fallback, hasFallback := strings.Cut(inner, "||")
 	path := strings.TrimSpace(inner)
 	start := offset + len(opening) + strings.Index(inner, path)
 	names := strings.Split(path, ".")
-	ref := &reference{root: names[0], offset: offset, width: runes(whole)}
+	ref := &reference{root: names[0], offset: offset, width: runes(whole), hasFallback: hasFallback}
 	wrong := func(message, hint string) (*reference, *slip) {
 		return nil, &slip{start, max(1, runes(path)), message, hint}
 	}
@@ -102,11 +106,24 @@ func parseReference(whole string, offset int) (*reference, *slip) {
 	case ref.root == "run" && path != "run.id" || ref.root == "plan" && path != "plan.digest":
 		return wrong(quote(path)+" does not exist", "write "+want)
 	}
+	if hasFallback {
+		text, ok := literal(strings.TrimSpace(fallback))
+		if ref.fallback = text; !ok || ref.root != "steps" {
+			return wrong("only steps.ID.FIELD has a default, which is a text in single quotes", "write steps.ID.FIELD || 'text'")
+		}
+	}
 	ref.name, ref.nameAt = names[1], start+len(ref.root)+1
 	if ref.root == "steps" {
 		ref.field, ref.fieldAt = names[2], ref.nameAt+len(ref.name)+1
 	}
 	return ref, nil
+}
+
+// literal returns what a text in single quotes holds.
+func literal(quoted string) (text string, ok bool) {
+	text, ok = strings.CutPrefix(quoted, "'")
+	text, closed := strings.CutSuffix(text, "'")
+	return text, ok && closed && !strings.Contains(text, "'")
 }
 
 // form is how a reference to root is written, or "" if there is no such root.

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -81,4 +82,16 @@ func characterProblem(char rune, size int, rest string) (problem, hint string) {
 		return "a control character has no place in a plan", `in double quotes it can be written as an escape, such as "\e"`
 	}
 	return "", ""
+}
+
+// lasting writes a duration as a plan does: 5m, not 5m0s.
+func lasting(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -15,14 +15,15 @@ import (
 // toys are tasks of every kind, with a configuration key of every type.
 func toys() task.Set {
 	return task.NewSet(
-		task.Of("postgres/backup", &backup{Jobs: 2}),
+		task.Look("postgres/backup", &backup{Jobs: 2}, task.Copies),
 		task.Look("postgres/ready", &ready{}),
-		task.Of("service/stop", &service{}),
-		task.Of("service/start", &service{}),
-		task.Of("schema/apply", &apply{}),
+		task.Of("service/stop", &stop{}),
+		task.Of("service/start", &start{}, task.Retryable),
+		task.Look("service/reload", &reload{}),
+		task.Of("schema/apply", &apply{}, task.Alters),
 		task.Look("web/check", &check{Status: 200}),
 		task.Gate("gate/assert", &assert{}),
-		task.Gate("gate/approval", &approval{}),
+		task.Gate("gate/approval", &approval{}, task.Asks),
 	)
 }
 
@@ -96,30 +97,58 @@ type readyReceipt struct {
 
 func (r *ready) Run(context.Context, *task.Env) (readyReceipt, error) { return readyReceipt{}, nil }
 
-type service struct {
+type serviceReceipt struct {
+	Was string `json:"was"`
+}
+
+type stop struct {
+	done
+	Service string `with:"service,required,held"`
+	Drain   int    `with:"drain"`
+}
+
+func (s *stop) Validate() error { return validService(s.Service, s.Drain) }
+
+func validService(service string, drain int) error {
+	var errs []error
+	if drain < 0 {
+		errs = append(errs, task.Hint(errors.New("drain is a number of connections, so not below 0"), "write 0 or more"))
+	}
+	if service == "none" {
+		errs = append(errs, errors.New("a service has a name"))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *stop) Run(context.Context, *task.Env) (serviceReceipt, error) { return serviceReceipt{}, nil }
+
+func (s *stop) Hold() string { return s.Service }
+
+func (s *stop) Holds(context.Context, *task.Env) error { return nil }
+
+// reload is a task with the keys of the others that holds nothing.
+type reload struct {
 	done
 	Service string `with:"service,required"`
 	Drain   int    `with:"drain"`
 }
 
-type serviceReceipt struct {
-	Was string `json:"was"`
-}
+func (r *reload) Validate() error { return validService(r.Service, r.Drain) }
 
-func (s *service) Run(context.Context, *task.Env) (serviceReceipt, error) {
+func (r *reload) Run(context.Context, *task.Env) (serviceReceipt, error) {
 	return serviceReceipt{}, nil
 }
 
-func (s *service) Validate() error {
-	var errs []error
-	if s.Drain < 0 {
-		errs = append(errs, task.Hint(errors.New("drain is a number of connections, so not below 0"), "write 0 or more"))
-	}
-	if s.Service == "none" {
-		errs = append(errs, errors.New("a service has a name"))
-	}
-	return errors.Join(errs...)
+type start struct {
+	done
+	Service string `with:"service,required,held"`
 }
+
+func (s *start) Validate() error { return validService(s.Service, 0) }
+
+func (s *start) Run(context.Context, *task.Env) (serviceReceipt, error) { return serviceReceipt{}, nil }
+
+func (s *start) Releases() string { return s.Service }
 
 type apply struct {
 	done

@@ -12,6 +12,7 @@ type Field struct {
 	Key      string       // as written in a plan
 	Name     string       // as written in Go
 	Required bool         // a plan must set it
+	Held     bool         // it names what a Holder holds, or a Releaser lets go of
 	Index    []int        // of the struct's field, for reflect's FieldByIndex
 	Type     reflect.Type //
 }
@@ -20,7 +21,8 @@ type Field struct {
 // its fields: those that carry a `with` tag. The keys of an embedded struct with
 // an exported name stand among them as if they were written there, so that tasks
 // can share keys. It panics on an exported field without a tag, so that nothing
-// is configurable by accident; `with:"-"` marks one that is no key.
+// is configurable by accident; `with:"-"` marks one that is no key. Behind a key,
+// "required" and "held" say what [Field] says of them.
 func Fields(t reflect.Type) []Field { return fieldsBelow(t, nil) }
 
 // fieldsBelow returns the keys of a struct that is reached by the index.
@@ -42,15 +44,27 @@ func fieldsBelow(t reflect.Type, index []int) []Field {
 		if tag == "-" {
 			continue
 		}
-		key, option, _ := strings.Cut(tag, ",")
-		if option != "" && option != "required" {
-			panic(fmt.Sprintf("%s.%s: unknown option %q in the with tag", t, f.Name, option))
-		}
-		fields = append(fields, Field{
-			Key: key, Name: f.Name, Required: option == "required", Index: at, Type: f.Type,
-		})
+		fields = append(fields, field(t, f, tag, at))
 	}
 	return fields
+}
+
+// field reads the tag of a struct's field.
+func field(t reflect.Type, f reflect.StructField, tag string, at []int) Field {
+	key, options, _ := strings.Cut(tag, ",")
+	field := Field{Key: key, Name: f.Name, Index: at, Type: f.Type}
+	for option := range strings.SplitSeq(options, ",") {
+		switch option {
+		case "":
+		case "required":
+			field.Required = true
+		case "held":
+			field.Held = true
+		default:
+			panic(fmt.Sprintf("%s.%s: unknown option %q in the with tag", t, f.Name, option))
+		}
+	}
+	return field
 }
 
 // ReceiptFields returns the keys of a receipt that a reference may name, by

@@ -24,6 +24,7 @@ type Spec struct {
 	Kind    Kind         //
 	Config  reflect.Type // the task's struct
 	Receipt reflect.Type // the struct that Run returns
+	Traits  []Trait      // what else a plan's rules need to know
 
 	instance func() Instance
 }
@@ -43,16 +44,22 @@ type Instance interface {
 
 // Of makes the Spec of a task that changes something. The prototype's fields
 // are the defaults.
-func Of[R any](name string, prototype Task[R]) Spec { return spec(name, Changes, prototype) }
+func Of[R any](name string, prototype Task[R], traits ...Trait) Spec {
+	return spec(name, Changes, prototype, traits)
+}
 
 // Look makes the Spec of a task that changes nothing but its own artifacts.
-func Look[R any](name string, prototype Task[R]) Spec { return spec(name, Looks, prototype) }
+func Look[R any](name string, prototype Task[R], traits ...Trait) Spec {
+	return spec(name, Looks, prototype, traits)
+}
 
 // Gate makes the Spec of a gate: it changes nothing, and is looked at again
 // whenever the run goes on.
-func Gate[R any](name string, prototype Task[R]) Spec { return spec(name, Gates, prototype) }
+func Gate[R any](name string, prototype Task[R], traits ...Trait) Spec {
+	return spec(name, Gates, prototype, traits)
+}
 
-func spec[R any](name string, kind Kind, prototype Task[R]) Spec {
+func spec[R any](name string, kind Kind, prototype Task[R], traits []Trait) Spec {
 	v := reflect.ValueOf(prototype)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("task %s: the prototype is a %s, not a pointer to a struct", name, v.Type()))
@@ -62,7 +69,7 @@ func spec[R any](name string, kind Kind, prototype Task[R]) Spec {
 		panic(fmt.Sprintf("task %s: the receipt is a %s, not a struct", name, receipt))
 	}
 	return Spec{
-		Name: name, Kind: kind, Config: v.Type().Elem(), Receipt: receipt,
+		Name: name, Kind: kind, Config: v.Type().Elem(), Receipt: receipt, Traits: traits,
 		instance: func() Instance {
 			fresh := reflect.New(v.Type().Elem())
 			fresh.Elem().Set(v.Elem())

@@ -42,7 +42,9 @@ type Filer interface{ Files() []string }
 
 // A Holder is a task whose work lasts only as long as nobody undoes it, such as
 // a service that was stopped. When a run is taken up again behind such a step,
-// the runner asks whether it still holds.
+// the runner asks whether it still holds. The key that names what is held is
+// tagged `with:"key,held"`, so that a plan is held to declare the downtime, and
+// to let go again on every path.
 type Holder interface {
 	// Hold names what is held, such as a service's address.
 	Hold() string
@@ -51,7 +53,8 @@ type Holder interface {
 	Holds(ctx context.Context, env *Env) error
 }
 
-// A Releaser is a task that lets go of what a Holder of the same name holds.
+// A Releaser is a task that lets go of what a Holder of the same name holds. Its
+// key for that name is tagged like the Holder's.
 type Releaser interface{ Releases() string }
 
 // Env is what the runner lends to a task for one call.

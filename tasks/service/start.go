@@ -15,11 +15,11 @@ import (
 // enough. What a daemon says before it opens its own log goes to a file in the
 // run's directory.
 type Start struct {
-	Service Address           `with:"service,required"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
-	URL     string            `with:"url,required"`     // the health page, http or https
-	Expect  map[string]string `with:"expect"`           // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
-	Timeout time.Duration     `with:"timeout"`          // how long it may take to become healthy; default 5m
-	CAFile  string            `with:"ca_file"`          // PEM file of authorities to trust beside the system's
+	Service Address           `with:"service,required,held"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
+	URL     string            `with:"url,required"`          // the health page, http or https
+	Expect  map[string]string `with:"expect"`                // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
+	Timeout time.Duration     `with:"timeout"`               // how long it may take to become healthy; default 5m
+	CAFile  string            `with:"ca_file"`               // PEM file of authorities to trust beside the system's
 }
 
 // Started tells how long the service took to be healthy.

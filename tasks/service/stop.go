@@ -16,11 +16,11 @@ import (
 // manager is told to stop also a service that is down, so that none comes back
 // by itself.
 type Stop struct {
-	Service  Address       `with:"service,required"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
-	URL      string        `with:"url"`              // a page of the service that must no longer answer: refused, or 502 to 504 from a proxy in front
-	Database redact.Secret `with:"database"`         // connection string of the database that the service must have let go of
-	Ignore   []string      `with:"ignore"`           // application names whose connections to the database may stay, such as a monitor's
-	Timeout  time.Duration `with:"timeout"`          // for all of it together; default 1m
+	Service  Address       `with:"service,required,held"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
+	URL      string        `with:"url"`                   // a page of the service that must no longer answer: refused, or 502 to 504 from a proxy in front
+	Database redact.Secret `with:"database"`              // connection string of the database that the service must have let go of
+	Ignore   []string      `with:"ignore"`                // application names whose connections to the database may stay, such as a monitor's
+	Timeout  time.Duration `with:"timeout"`               // for all of it together; default 1m
 }
 
 // Stopped tells how long the service took to be down.

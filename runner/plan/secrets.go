@@ -1,0 +1,114 @@
+package plan
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// checkSecrets looks for what can only be a secret among the values that a plan
+// writes out: configurations, names of files among them, the URLs of probes, and
+// the values of variables.
+func checkSecrets(c *checker) {
+	for _, e := range c.scope.all {
+		c.written(e.step.With.node)
+	}
+	for i := range c.plan.Probes {
+		c.written(c.plan.Probes[i].at("url"))
+	}
+	for i := range c.plan.Env {
+		if v := &c.plan.Env[i]; !v.Secret {
+			for _, key := range []string{"default", "equals"} {
+				if _, n := v.find(key); n != nil {
+					c.written(n)
+				}
+			}
+		}
+	}
+}
+
+// written looks at every single value below n.
+func (c *checker) written(n *yaml.Node) {
+	if n == nil || n.Kind == yaml.AliasNode {
+		return // what the alias stands for is looked at where it is written
+	}
+	if n.Kind == yaml.ScalarNode {
+		c.secret(n)
+	}
+	for _, child := range n.Content {
+		c.written(child)
+	}
+}
+
+func (c *checker) secret(n *yaml.Node) {
+	what := secretIn(n.Value)
+	if what == "" || slices.ContainsFunc(c.report.list, func(f *finding) bool { return f.masked == n }) {
+		return
+	}
+	c.at(n, "literal-secret", "%s is written in the plan", what).
+		hint("declare a variable with secret: true under env, and give it to a key that is made for secrets").masked = n
+}
+
+// A secret has a form that nothing else has. Each begins with what is found
+// quickly.
+var secretForms = []struct {
+	begins, what string
+	form         *regexp.Regexp
+}{
+	{"PRIVATE KEY-----", "a private key", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
+	{"ghp_", "a token of GitHub", regexp.MustCompile(`\bghp_[A-Za-z0-9]{30,}`)},
+	{"ghs_", "a token of GitHub", regexp.MustCompile(`\bghs_[A-Za-z0-9]{30,}`)},
+	{"github_pat_", "a token of GitHub", regexp.MustCompile(`\bgithub_pat_\w{30,}`)},
+	{"AKIA", "a key of AWS", regexp.MustCompile(`\bAKIA[A-Z0-9]{16}\b`)},
+	{"xox", "a token of Slack", regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{10,}`)},
+	{"sk_live_", "a key of Stripe", regexp.MustCompile(`\bsk_live_\w{16,}`)},
+	{"eyJ", "a signed token", regexp.MustCompile(`\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}`)},
+	{"earer ", "a bearer token", regexp.MustCompile(`\b[Bb]earer [\w.~+/-]{20,}`)},
+	{"assword=", "a password", regexp.MustCompile(`\b[Pp]assword=[^\s$'"]`)},
+}
+
+// secretIn names the secret that a text holds, or is "".
+func secretIn(text string) string {
+	if len(text) < len("a://b:c@") {
+		return ""
+	}
+	if password(text) {
+		return "a password"
+	}
+	for _, s := range secretForms {
+		if strings.Contains(text, s.begins) && s.form.MatchString(text) {
+			return s.what
+		}
+	}
+	return ""
+}
+
+// password tells whether a URL in the text has one written out.
+func password(text string) bool {
+	for at := strings.Index(text, "://"); at >= 0; {
+		rest := text[at+len("://"):]
+		authority := rest[:len(rest)-len(strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune(" \t\n/?#'\"", r) }))]
+		user, _, ok := cutLast(authority, "@")
+		if _, secret, has := strings.Cut(user, ":"); ok && has && secret != "" && !strings.Contains(secret, opening) {
+			if _, err := url.PathUnescape(secret); err == nil {
+				return true
+			}
+		}
+		next := strings.Index(rest, "://")
+		if next < 0 {
+			return false
+		}
+		at += len("://") + next
+	}
+	return false
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
