@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -35,13 +36,17 @@ type Related struct {
 type Diagnostic struct {
 	File     string
 	Pos      Position
-	Width    int // of the token that is wrong, in characters
+	Width    int // of the token that is wrong, in characters of the file
 	Severity Severity
 	Rule     string // one of [Rules]
 	Message  string // a clause without a final period
 	Hint     string // what to do, or empty
 	Line     string // the line of the source; empty if it is longer than 2,000 bytes
 	Related  []Related
+
+	// shown is the width of what Line shows in the token's place if that is a
+	// secret, else 0.
+	shown int
 }
 
 // String returns the finding on one line: file:line:col: error: message [rule].
@@ -53,20 +58,37 @@ func (d Diagnostic) String() string {
 // the line of the source with a caret under the token, the hint, and the second
 // places. It ends in a newline.
 func (d Diagnostic) Render() string {
+	return d.Painted(func(_ Part, text string) string { return text })
+}
+
+// A Part is a part of a rendered finding, for a terminal's colours.
+type Part int
+
+// The parts.
+const (
+	Place  Part = iota // file:line:col:
+	Label              // the severity
+	Margin             // what frames the excerpt
+	Caret              // what is under the token
+)
+
+// Painted is [Diagnostic.Render] with each part as paint returns it.
+func (d Diagnostic) Painted(paint func(part Part, text string) string) string {
 	var b strings.Builder
-	b.WriteString(d.String() + "\n")
+	fmt.Fprintf(&b, "%s %s %s [%s]\n", paint(Place, fmt.Sprintf("%s:%d:%d:", d.File, d.Pos.Line, d.Pos.Column)),
+		paint(Label, string(d.Severity)+":"), d.Message, d.Rule)
 	number := strconv.Itoa(d.Pos.Line)
 	margin := strings.Repeat(" ", len(number))
 	if d.Line != "" {
 		line, indent, width := d.excerpt()
-		fmt.Fprintf(&b, "%s |\n%s | %s\n%s | %s%s\n", margin, number, line,
-			margin, strings.Repeat(" ", indent), strings.Repeat("^", width))
+		fmt.Fprintf(&b, "%s\n%s %s\n%s %s%s\n", paint(Margin, margin+" |"), paint(Margin, number+" |"), line,
+			paint(Margin, margin+" |"), strings.Repeat(" ", indent), paint(Caret, strings.Repeat("^", width)))
 	}
 	for _, r := range d.Related {
-		fmt.Fprintf(&b, "%s = %s:%d:%d: %s\n", margin, d.File, r.Pos.Line, r.Pos.Column, r.Message)
+		fmt.Fprintf(&b, "%s %s:%d:%d: %s\n", paint(Margin, margin+" ="), d.File, r.Pos.Line, r.Pos.Column, r.Message)
 	}
 	if d.Hint != "" {
-		fmt.Fprintf(&b, "%s = hint: %s\n", margin, d.Hint)
+		fmt.Fprintf(&b, "%s hint: %s\n", paint(Margin, margin+" ="), d.Hint)
 	}
 	return b.String()
 }
@@ -78,7 +100,7 @@ const tabWidth = 4
 // would move the cursor, and where the caret stands under it.
 func (d Diagnostic) excerpt() (line string, indent, width int) {
 	var b strings.Builder
-	column := 1
+	column, token := 1, cmp.Or(d.shown, d.Width)
 	for _, r := range d.Line {
 		shown := string(r)
 		switch {
@@ -90,7 +112,7 @@ func (d Diagnostic) excerpt() (line string, indent, width int) {
 		cells := utf8.RuneCountInString(shown)
 		if column < d.Pos.Column {
 			indent += cells
-		} else if column < d.Pos.Column+d.Width {
+		} else if column < d.Pos.Column+token {
 			width += cells
 		}
 		b.WriteString(shown)

@@ -175,7 +175,7 @@ func (r *report) mask(f *finding) {
 		end := min(start+r.src.width(token), len(line))
 		f.Line = string(line[:start]) + redact.Mask + string(line[end:])
 		if f.node == token {
-			f.Width = len(redact.Mask)
+			f.shown = len(redact.Mask)
 		}
 	}
 }
