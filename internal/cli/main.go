@@ -32,6 +32,7 @@ type Surroundings struct {
 	Person   io.ReadWriter      // the terminal of who called; nil where nobody is there
 	Account  string             // who that is, as the system calls them
 	Live     bool               // Err is a terminal, on which a line can move
+	OutLive  bool               // Out is a terminal, which shows colours
 	Width    int                // of that terminal, in columns
 }
 
@@ -54,6 +55,7 @@ func System() Surroundings {
 			s.Person = tty
 		}
 	}
+	s.OutLive = term.IsTerminal(int(os.Stdout.Fd()))
 	if s.Live = term.IsTerminal(int(os.Stderr.Fd())); s.Live {
 		s.Width, _, _ = term.GetSize(int(os.Stderr.Fd()))
 	}
@@ -155,6 +157,7 @@ Environment:
 		a.previewPlan(),
 		a.graph(),
 		a.validate(),
+		a.explain(),
 		a.runCommand(),
 		a.rollback(),
 		a.approve(),

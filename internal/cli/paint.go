@@ -24,8 +24,11 @@ func (v *view) paint(style, text string) string {
 	if !v.app.Live || v.app.NoColor != "" || text == "" {
 		return text
 	}
-	return "\x1b[" + style + "m" + text + "\x1b[0m"
+	return styled(style, text)
 }
+
+// styled styles a text for a terminal.
+func styled(style, text string) string { return "\x1b[" + style + "m" + text + "\x1b[0m" }
 
 // mark is the sign of a status, a word that can be searched for in a log.
 func (v *view) mark(status journal.Status) string {

@@ -24,7 +24,7 @@ Exit codes: 0 done; 2 there is no such task.`,
 		ValidArgsFunction: completeTasks,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return a.explain(args[0])
+				return a.explainTask(args[0])
 			}
 			for _, spec := range tasks.All().All() {
 				fmt.Fprintf(a.Out, "%-22s %s\n", spec.Name, spec.Kind)
@@ -34,7 +34,7 @@ Exit codes: 0 done; 2 there is no such task.`,
 	}
 }
 
-func (a *app) explain(name string) error {
+func (a *app) explainTask(name string) error {
 	text, ok := docs.Task(name)
 	if !ok {
 		return fail(ExitUsage, task.Hint(fmt.Errorf("there is no task %s", name), "phasegate tasks lists them"))

@@ -45,6 +45,9 @@ func TestPlansInTheDocumentsAreValid(t *testing.T) {
 	fenced := regexp.MustCompile("(?s)\n```yaml\n(version:.*?)\n```\n")
 	found := 0
 	for name, text := range documents(t) {
+		if name == "docs/rules.md" {
+			continue // half of its plans are bad ones
+		}
 		for _, match := range fenced.FindAllStringSubmatch(text, -1) {
 			found++
 			_, findings := plan.Parse(filepath.Join(root, name), []byte(match[1]+"\n"), tasks.All())

@@ -24,6 +24,7 @@ type key struct {
 	required bool
 	value    string // the default as a plan would write it, "" for none
 	min, max string // bounds of a number or a duration, "" for none
+	example  string // as a plan would write it, "" for none
 	doc      string // one line
 	keys     []key  // of the struct that it holds, in a list or a map or alone
 }
@@ -54,7 +55,7 @@ func (s *source) keys(v reflect.Value, expr ast.Expr, fields shape) ([]key, erro
 		tag := v.Type().FieldByIndex(field.Index).Tag
 		k := key{
 			name: field.Key, typ: field.Type, required: field.Required, doc: doc,
-			value: plain(v.FieldByIndex(field.Index)), min: tag.Get("min"), max: tag.Get("max"),
+			value: plain(v.FieldByIndex(field.Index)), min: tag.Get("min"), max: tag.Get("max"), example: tag.Get("example"),
 		}
 		if value, ok := tag.Lookup("default"); ok {
 			k.value = value

@@ -1,6 +1,6 @@
 // Command reference writes what a machine can say of the plan language, of its
 // tasks and of the journal, from the Go types and their comments: docs/tasks.md
-// for people, plans/plan.schema.json for editors, and docs/journal.schema.json
+// and docs/plan.md for people, plans/plan.schema.json for editors, and docs/journal.schema.json
 // for programs that read a journal. Run it as `make generate`.
 //
 // With -diff it writes nothing, and fails when a file is not what it would write.
@@ -65,7 +65,12 @@ func generate(root string, set task.Set) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
+	language, err := source.planPage()
+	if err != nil {
+		return nil, err
+	}
 	return []file{
+		{"docs/plan.md", []byte(language)},
 		{"docs/tasks.md", []byte(markdown(entries))},
 		{"plans/plan.schema.json", schema},
 		{"docs/journal.schema.json", contract},

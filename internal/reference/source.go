@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/medlogistics/phasegate/runner/task"
@@ -174,13 +175,19 @@ func commented(declared *ast.StructType, name string) (*ast.Field, string) {
 }
 
 // meaning is a field's comment on one line. "Every is the time between" loses
-// the Go name, which is not the key's.
+// the Go name, which is not the key's, and so does "Reach says how".
 func meaning(name, text string) string {
 	text = strings.Join(strings.Fields(text), " ")
-	for _, verb := range []string{" is ", " are "} {
-		if rest, ok := strings.CutPrefix(text, name+verb); ok && rest != "" {
-			return strings.ToUpper(rest[:1]) + rest[1:]
-		}
+	rest, ok := strings.CutPrefix(text, name+" ")
+	if !ok || rest == "" {
+		return text
 	}
-	return text
+	for _, verb := range []string{"is ", "are "} {
+		rest = strings.TrimPrefix(rest, verb)
+	}
+	word, _, _ := strings.Cut(rest, " ")
+	if slices.Contains([]string{"of", "that", "before", "must"}, word) {
+		return text
+	}
+	return strings.ToUpper(rest[:1]) + rest[1:]
 }

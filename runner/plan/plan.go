@@ -33,9 +33,10 @@ const Version = 1
 
 // The tags of the structs below are the whole of the language's grammar, and
 // hold for the configuration of tasks as well: `with` names a key, "required"
-// behind it says that it must be there, `default` is its value if it is not, and
-// `min` and `max` are the bounds of a number or a duration. A string type with a
-// method Words() []string takes those words only.
+// behind it says that it must be there, `default` is its value if it is not,
+// `min` and `max` are the bounds of a number or a duration, and `example` is what
+// docs/plan.md shows. A string type with a method Words() []string takes those
+// words only.
 
 // A Plan is one cut-over: phases in order, and what they need from outside.
 type Plan struct {
@@ -53,25 +54,25 @@ type Plan struct {
 	Digest string `with:"-"`
 
 	// Version of the plan language: 1.
-	Version int `with:"version,required"`
+	Version int `with:"version,required" example:"1"`
 
 	// Name of the plan: lower-case words joined by hyphens.
-	Name string `with:"name,required"`
+	Name string `with:"name,required" example:"auth0-migration"`
 
 	// Summary is one line for people: what the plan does.
-	Summary string `with:"summary"`
+	Summary string `with:"summary" example:"Move MedLogistics to Auth0"`
 
 	// Env declares the environment variables that the plan may read.
-	Env Variables `with:"env"`
+	Env Variables `with:"env" example:"{ DATABASE_URL: { secret: true } }"`
 
 	// Contacts are the people to call, by role.
-	Contacts []Contact `with:"contacts"`
+	Contacts []Contact `with:"contacts" example:"[{ role: Infrastructure team, reach: \"#on-call\" }]"`
 
 	// Probes watch from outside, during the whole run, what users see.
-	Probes []Probe `with:"probes"`
+	Probes []Probe `with:"probes" example:"[{ name: api, url: \"http://localhost:8000/health\" }]"`
 
 	// Phases are carried out in their order.
-	Phases []Phase `with:"phases,required"`
+	Phases []Phase `with:"phases,required" example:"[{ name: look, gates: [{ id: disk, task: host/disk, with: { path: \".\", min: 5GB } }] }]"`
 
 	src   *source
 	scope *scope
@@ -92,17 +93,17 @@ type Variable struct {
 	Name string `with:"-"`
 
 	// Summary is one line for people: what the variable is for.
-	Summary string `with:"summary"`
+	Summary string `with:"summary" example:"where backups are kept"`
 
 	// Default is the value if the variable is not set or is empty.
-	Default *string `with:"default"`
+	Default *string `with:"default" example:"backups"`
 
 	// Equals is the value that the variable must have, such as "production".
-	Equals *string `with:"equals"`
+	Equals *string `with:"equals" example:"production"`
 
 	// Secret hides the value wherever it would be written. A secret has no
 	// default, and goes only into keys that are made for secrets.
-	Secret bool `with:"secret"`
+	Secret bool `with:"secret" example:"true"`
 }
 
 // A Contact says how to reach somebody.
@@ -110,10 +111,10 @@ type Contact struct {
 	place
 
 	// Role of the person or team, such as "Database administrator".
-	Role string `with:"role,required"`
+	Role string `with:"role,required" example:"Database administrator"`
 
 	// Reach says how: a telephone number, a channel, a rota.
-	Reach string `with:"reach,required"`
+	Reach string `with:"reach,required" example:"\"+49 30 1234567\""`
 }
 
 // A Probe requests a URL again and again, as a user would. What it sees is the
@@ -122,17 +123,17 @@ type Probe struct {
 	place
 
 	// Name of the probe: lower-case words joined by hyphens.
-	Name string `with:"name,required"`
+	Name string `with:"name,required" example:"api"`
 
 	// URL that is requested, http or https. It may hold references to env, run
 	// and plan.
-	URL Template `with:"url,required"`
+	URL Template `with:"url,required" example:"\"${{ env.API_URL }}/health\""`
 
 	// Every is the time between two requests.
-	Every time.Duration `with:"every" default:"1s" min:"10ms"`
+	Every time.Duration `with:"every" default:"1s" min:"10ms" example:"200ms"`
 
 	// Timeout is the time after which a request counts as failed.
-	Timeout time.Duration `with:"timeout" default:"2s" min:"1ms"`
+	Timeout time.Duration `with:"timeout" default:"2s" min:"1ms" example:"5s"`
 
 	plan *Plan
 }
@@ -157,34 +158,34 @@ type Phase struct {
 	place
 
 	// Name of the phase: lower-case words joined by hyphens.
-	Name string `with:"name,required"`
+	Name string `with:"name,required" example:"schema"`
 
 	// Summary is one line for people: what the phase does.
-	Summary string `with:"summary"`
+	Summary string `with:"summary" example:"Apply the schema change"`
 
 	// Downtime is the longest outage that the probes may see during the phase.
 	// Without it no budget is declared.
-	Downtime time.Duration `with:"downtime" min:"1ms"`
+	Downtime time.Duration `with:"downtime" min:"1ms" example:"5m"`
 
 	// OnFailure is what follows a failed step: halt stops and leaves the run
 	// resumable, rollback takes back every phase that started.
-	OnFailure OnFailure `with:"on_failure" default:"halt"`
+	OnFailure OnFailure `with:"on_failure" default:"halt" example:"rollback"`
 
 	// KeepGoing runs the other steps when one has failed, and reports all
 	// failures together. It is for phases of checks.
-	KeepGoing bool `with:"keep_going"`
+	KeepGoing bool `with:"keep_going" example:"true"`
 
 	// Irreversible is the reason why the phase has no rollback.
-	Irreversible string `with:"irreversible"`
+	Irreversible string `with:"irreversible" example:"accounts in Auth0 stay there"`
 
 	// Gates must be open before the steps start. They only look.
-	Gates []Step `with:"gates"`
+	Gates []Step `with:"gates" example:"[{ id: approve, task: gate/approval, with: { environment: production } }]"`
 
 	// Steps do the phase's work, in their order.
-	Steps []Step `with:"steps"`
+	Steps []Step `with:"steps" example:"[{ id: disk, task: host/disk, with: { path: \".\", min: 5GB } }]"`
 
 	// Rollback takes the phase back, in its order.
-	Rollback []Step `with:"rollback"`
+	Rollback []Step `with:"rollback" example:"[{ id: disk-again, task: host/disk, with: { path: \".\", min: 5GB } }]"`
 }
 
 // A Step is one task with its configuration. Gates and rollback hooks are steps
@@ -193,26 +194,26 @@ type Step struct {
 	place
 
 	// ID of the step, unique in the plan: lower-case words joined by hyphens.
-	ID string `with:"id,required"`
+	ID string `with:"id,required" example:"free-space"`
 
 	// Task that the step carries out, by name.
-	Task task.Spec `with:"task,required"`
+	Task task.Spec `with:"task,required" example:"host/disk"`
 
 	// Summary is one line for people: what the step does.
-	Summary string `with:"summary"`
+	Summary string `with:"summary" example:"Room for the backup"`
 
 	// After makes a rollback hook depend on steps of its phase: it is passed over
 	// unless each of them left a receipt. A hook that refers to one has to say so.
-	After []string `with:"after"`
+	After []string `with:"after" example:"[stage]"`
 
 	// With is the task's configuration.
-	With Config `with:"with"`
+	With Config `with:"with" example:"{ path: \".\", min: 5GB }"`
 
 	// Timeout is the time after which one attempt is ended.
-	Timeout time.Duration `with:"timeout" min:"1ms"`
+	Timeout time.Duration `with:"timeout" min:"1ms" example:"10m"`
 
 	// Retry has the step tried again after a failure.
-	Retry Retry `with:"retry"`
+	Retry Retry `with:"retry" example:"{ times: 3, wait: 10s }"`
 
 	plan  *Plan
 	needs []string
@@ -230,10 +231,10 @@ type Retry struct {
 	place
 
 	// Times that the step is tried again after its first failure, 1 to 10.
-	Times int `with:"times,required" min:"1" max:"10"`
+	Times int `with:"times,required" min:"1" max:"10" example:"3"`
 
 	// Wait before the next attempt.
-	Wait time.Duration `with:"wait" default:"1s"`
+	Wait time.Duration `with:"wait" default:"1s" example:"10s"`
 }
 
 // Step returns the step of that id and its phase, or false if the plan has none.

@@ -48,6 +48,7 @@ func (c *checker) secret(n *yaml.Node) {
 	if what == "" || slices.ContainsFunc(c.report.list, func(f *finding) bool { return f.masked == n }) {
 		return
 	}
+	c.report.list = slices.DeleteFunc(c.report.list, func(f *finding) bool { return f.node == n }) // this is worse than what a task says of it
 	c.at(n, "literal-secret", "%s is written in the plan", what).
 		hint("declare a variable with secret: true under env, and give it to a key that is made for secrets").masked = n
 }

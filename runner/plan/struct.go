@@ -76,7 +76,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 	if step, is := reflect.TypeAssert[*Step](v.Addr()); is {
 		d.hidden.steps = d.hidden.steps || step.ID == ""
 	}
-	return d.required(n, s, found, c) && ok
+	return d.required(n, s, found, c) && ok && !merges(n)
 }
 
 // field decodes the value of one key of the mapping n.

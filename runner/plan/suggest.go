@@ -11,6 +11,9 @@ const maxGuesses = 1_000_000
 // longestWord is the length up to which a word is compared.
 const longestWord = 64
 
+// Closest returns the name among names that word was probably meant to be, or "".
+func Closest(word string, names []string) string { return (&report{}).suggest(word, names) }
+
 // suggest returns the name among names that word was probably meant to be, or "".
 func (r *report) suggest(word string, names []string) string {
 	if len(word) > longestWord || r.guesses+len(names) > maxGuesses {
