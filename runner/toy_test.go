@@ -91,7 +91,7 @@ func (t *toy) Run(ctx context.Context, env *task.Env) (toyReceipt, error) {
 
 func (w *world) tasks() task.Set {
 	return task.NewSet(
-		task.Of("toy/do", &toy{world: w}),
+		task.Of("toy/do", &toy{world: w}, task.Retryable),
 		task.Of("toy/stop", &toyStop{world: w}),
 		task.Of("toy/start", &toyStart{world: w}),
 		task.Look("toy/look", &toy{world: w}),

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -21,18 +22,25 @@ type schema struct {
 	Ref         string             `json:"$ref,omitempty"`
 	Title       string             `json:"title,omitempty"`
 	Description string             `json:"description,omitempty"`
-	Type        string             `json:"type,omitempty"`
+	Type        any                `json:"type,omitempty"` // a string, or several
 	Const       any                `json:"const,omitempty"`
 	Enum        []string           `json:"enum,omitempty"`
 	Default     any                `json:"default,omitempty"`
 	Pattern     string             `json:"pattern,omitempty"`
+	MinLength   int                `json:"minLength,omitempty"`
+	MaxLength   int                `json:"maxLength,omitempty"`
 	Format      string             `json:"format,omitempty"`
 	Minimum     json.Number        `json:"minimum,omitempty"`
 	Maximum     json.Number        `json:"maximum,omitempty"`
 	Required    []string           `json:"required,omitempty"`
 	Properties  map[string]*schema `json:"properties,omitempty"`
 	Values      any                `json:"additionalProperties,omitempty"` // false or a *schema
+	Names       *schema            `json:"propertyNames,omitempty"`
 	Items       *schema            `json:"items,omitempty"`
+	MinItems    int                `json:"minItems,omitempty"`
+	MaxItems    *int               `json:"maxItems,omitempty"`
+	Contains    *schema            `json:"contains,omitempty"`
+	Not         *schema            `json:"not,omitempty"`
 	AnyOf       []*schema          `json:"anyOf,omitempty"`
 	AllOf       []*schema          `json:"allOf,omitempty"`
 	If          *schema            `json:"if,omitempty"`
@@ -63,12 +71,16 @@ func (s *source) planSchema(entries []entry) ([]byte, error) {
 	step := root.Properties["phases"].Items.Properties["steps"].Items
 	phase := root.Properties["phases"].Items.Properties
 	phase["steps"].Items = &schema{Ref: "#/$defs/step"}
-	phase["rollback"].Items = &schema{Ref: "#/$defs/step"}
+	phase["rollback"].Items = &schema{Ref: "#/$defs/hook"}
 	phase["gates"].Items = &schema{Ref: "#/$defs/gate"}
+	named(root.Properties["name"], root.Properties["probes"].Items.Properties["name"], phase["name"], step.Properties["id"])
+	forward := step.without("after")
 	root.Defs = map[string]*schema{
-		"gate": forTasks(step, except(entries, task.Changes)),
-		"step": forTasks(step, except(entries, task.Gates)),
+		"gate": forTasks(forward, except(entries, task.Changes)),
+		"step": forTasks(forward, except(entries, task.Gates)),
+		"hook": forTasks(step, except(entries, task.Gates)),
 	}
+	holdRules(root, entries)
 	for _, e := range entries {
 		with := object(e.config, true)
 		with.Description = e.doc
@@ -95,6 +107,9 @@ func forTasks(step *schema, entries []entry) *schema {
 		then := &schema{Properties: map[string]*schema{"with": {Ref: "#/$defs/" + strings.ReplaceAll(e.spec.Name, "/", "~1")}}}
 		if slices.ContainsFunc(e.config, func(k key) bool { return k.required }) {
 			then.Required = []string{"with"}
+		}
+		if !e.spec.Has(task.Retryable) {
+			then.Properties["retry"] = &schema{Not: &schema{}}
 		}
 		narrowed.AllOf = append(narrowed.AllOf, &schema{
 			If:   &schema{Properties: map[string]*schema{"task": {Const: e.spec.Name}}, Required: []string{"task"}},
@@ -129,7 +144,10 @@ func object(keys []key, references bool) *schema {
 func value(k key, references bool) *schema {
 	switch k.typ {
 	case reflect.TypeFor[plan.Variables]():
-		return &schema{Type: "object", Values: &schema{AnyOf: []*schema{object(k.keys, references), {Type: "null"}}}}
+		return &schema{
+			Type: "object", Names: &schema{Pattern: `^[A-Za-z_][A-Za-z0-9_]*$`},
+			Values: &schema{AnyOf: []*schema{object(k.keys, references), {Type: "null"}}},
+		}
 	case reflect.TypeFor[plan.Config]():
 		return &schema{Type: "object"}
 	case reflect.TypeFor[task.Spec]():
@@ -140,9 +158,18 @@ func value(k key, references bool) *schema {
 		return text(sizes, references)
 	case reflect.TypeFor[task.Percent]():
 		return text(percentage, references)
+	case reflect.TypeFor[redact.Secret]():
+		return &schema{Type: "string", Pattern: `\$\{\{\s*env\.`}
+	case reflect.TypeFor[task.Path](), reflect.TypeFor[task.Condition]():
+		return &schema{Type: "string", MinLength: 1, Not: &schema{Pattern: reference}}
+	case reflect.TypeFor[plan.Template]():
+		return &schema{Type: "string", Pattern: `^https?://|` + reference}
 	}
-	if isText(k.typ) || words(k.typ) != nil {
-		return &schema{Type: "string", Enum: words(k.typ)}
+	if words(k.typ) != nil {
+		return orReference(&schema{Type: "string", Enum: words(k.typ)}, references)
+	}
+	if isText(k.typ) {
+		return &schema{Type: "string"}
 	}
 	switch k.typ.Kind() {
 	case reflect.Pointer:
@@ -160,8 +187,11 @@ func value(k key, references bool) *schema {
 	case reflect.Float64:
 		return orReference(&schema{Type: "number", Minimum: json.Number(k.min), Maximum: json.Number(k.max)}, references)
 	}
-	return &schema{Type: "string"}
+	return &schema{Type: plainText}
 }
+
+// plainText is what YAML may take an unquoted text for.
+var plainText = []string{"string", "number", "boolean"}
 
 // element is what a list or a map holds, as if it were a key.
 func (k key) element() key { return key{typ: k.typ.Elem(), keys: k.keys} }

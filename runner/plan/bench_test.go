@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 // long returns a plan of so many steps, in phases of ten, without a mistake.
@@ -45,7 +46,7 @@ func BenchmarkParse(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ds := plan.Parse("long.yaml", src, toys()); len(ds) > 0 {
+				if _, ds := plan.Parse("long.yaml", src, plantest.Tasks()); len(ds) > 0 {
 					b.Fatal(ds[0].Render())
 				}
 			}

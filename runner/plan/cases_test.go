@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output of the cases in testdata")
@@ -36,7 +37,7 @@ func TestEveryMistakeIsReportedOnceAtItsToken(t *testing.T) {
 	for _, file := range cases(t, "bad", 50) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			t.Parallel()
-			p, diagnostics, err := plan.Load(file, toys())
+			p, diagnostics, err := plan.Load(file, plantest.Tasks())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +81,7 @@ func compare(t *testing.T, golden, got string) {
 func TestAGoodPlanHasNoFindings(t *testing.T) {
 	t.Parallel()
 	for _, file := range cases(t, "good", 3) {
-		p, diagnostics, err := plan.Load(file, toys())
+		p, diagnostics, err := plan.Load(file, plantest.Tasks())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +105,7 @@ func TestEveryFindingHasAListedRule(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, file := range cases(t, "bad", 50) {
-		_, diagnostics, err := plan.Load(file, toys())
+		_, diagnostics, err := plan.Load(file, plantest.Tasks())
 		if err != nil {
 			t.Fatal(err)
 		}

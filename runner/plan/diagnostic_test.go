@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 func TestTheCaretStandsUnderTheToken(t *testing.T) {
@@ -38,7 +39,7 @@ func TestALongLineIsCutAroundTheToken(t *testing.T) {
 func TestWarningsDoNotKeepAPlanFromBeingUsed(t *testing.T) {
 	t.Parallel()
 	src := strings.Replace(chain, "env: {", "env: { UNUSED: ,", 1)
-	p, diagnostics := plan.Parse("x.yaml", []byte(src), toys())
+	p, diagnostics := plan.Parse("x.yaml", []byte(src), plantest.Tasks())
 	if p == nil || diagnostics.HasErrors() || len(diagnostics) != 1 || diagnostics.Errors() != nil || diagnostics[0].Severity != plan.Warning {
 		t.Errorf("got %v", diagnostics)
 	}

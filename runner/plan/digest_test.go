@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 const withFiles = `version: 1
@@ -40,7 +41,7 @@ func written(t *testing.T, src string, files map[string]string) string {
 
 func mustLoad(t *testing.T, path string) *plan.Plan {
 	t.Helper()
-	p, diagnostics, err := plan.Load(path, toys())
+	p, diagnostics, err := plan.Load(path, plantest.Tasks())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func TestAnAbsolutePathKeepsTheDigestWhereverThePlanLies(t *testing.T) {
 func TestAPlanThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{filepath.Join(t.TempDir(), "none.yaml"), t.TempDir()} {
-		if p, diagnostics, err := plan.Load(path, toys()); err == nil || p != nil || diagnostics != nil {
+		if p, diagnostics, err := plan.Load(path, plantest.Tasks()); err == nil || p != nil || diagnostics != nil {
 			t.Errorf("%s: got %v, %v, %v", path, p, diagnostics, err)
 		}
 	}

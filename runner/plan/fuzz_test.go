@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 // FuzzParse holds that no text makes Parse panic, and that every finding points
@@ -28,7 +29,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
-	tasks := toys()
+	tasks := plantest.Tasks()
 	f.Fuzz(func(t *testing.T, src []byte) {
 		p, diagnostics := plan.Parse(filepath.Join("testdata", "good", "fuzz.yaml"), src, tasks)
 		if (p == nil) != diagnostics.HasErrors() {

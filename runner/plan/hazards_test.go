@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 // wide returns a document of so many keys.
@@ -56,7 +57,7 @@ func TestNoInputTakesLong(t *testing.T) {
 		"comments":                     {strings.Repeat("# c\n\n", 500_000), "only comments"},
 	} {
 		start := time.Now()
-		p, diagnostics := plan.Parse("x.yaml", []byte(c.src), toys())
+		p, diagnostics := plan.Parse("x.yaml", []byte(c.src), plantest.Tasks())
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		} else {
@@ -75,7 +76,7 @@ func TestNoInputTakesLong(t *testing.T) {
 func TestABomIsNoPartOfThePlan(t *testing.T) {
 	t.Parallel()
 	src := "\uFEFFversion: 1\nname: x\nphases:\n  - name: one\n    gates:\n      - { id: web, task: web/check, with: { url: x } }\n"
-	if p, diagnostics := plan.Parse("x.yaml", []byte(src), toys()); p == nil {
+	if p, diagnostics := plan.Parse("x.yaml", []byte(src), plantest.Tasks()); p == nil {
 		t.Error(diagnostics)
 	}
 }
@@ -83,11 +84,11 @@ func TestABomIsNoPartOfThePlan(t *testing.T) {
 func TestCarriageReturnsBeforeNewlinesAreFine(t *testing.T) {
 	t.Parallel()
 	src := strings.ReplaceAll(chain, "\n", "\r\n")
-	if p, diagnostics := plan.Parse("x.yaml", []byte(src), toys()); p == nil {
+	if p, diagnostics := plan.Parse("x.yaml", []byte(src), plantest.Tasks()); p == nil {
 		t.Error(diagnostics)
 	}
 	broken := strings.Replace(src, "steps.dump.file", "steps.dump.fiel", 1)
-	_, diagnostics := plan.Parse("x.yaml", []byte(broken), toys())
+	_, diagnostics := plan.Parse("x.yaml", []byte(broken), plantest.Tasks())
 	if len(diagnostics) != 1 || diagnostics[0].Pos != (plan.Position{Line: 12, Column: 48}) || strings.Contains(diagnostics[0].Line, "\r") {
 		t.Errorf("got %q", diagnostics)
 	}
@@ -95,7 +96,7 @@ func TestCarriageReturnsBeforeNewlinesAreFine(t *testing.T) {
 
 func TestFindingsBeyondAThousandAreCounted(t *testing.T) {
 	t.Parallel()
-	_, diagnostics := plan.Parse("x.yaml", []byte("version: 1\nname: x\nphases: []\n"+wide(3000)), toys())
+	_, diagnostics := plan.Parse("x.yaml", []byte("version: 1\nname: x\nphases: []\n"+wide(3000)), plantest.Tasks())
 	last := diagnostics[len(diagnostics)-1]
 	if len(diagnostics) != 1001 || last.Rule != "too-many" || last.Severity != plan.Note {
 		t.Errorf("got %d findings, the last %v", len(diagnostics), last)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 const withHooks = `version: 1
@@ -36,7 +37,7 @@ func TestAHookTakesItsDefaultWhereTheStepLeftNothing(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s with %q: %v", id, receipt, err)
 			}
-			if got := instance.Config().(*check).URL; got != want[i] {
+			if got := instance.Config().(*plantest.Check).URL; got != want[i] {
 				t.Errorf("%s with %q: got %q, want %q", id, receipt, got, want[i])
 			}
 		}

@@ -19,13 +19,14 @@ import (
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // parsed returns the plan of a text, and fails on any finding.
 func parsed(t *testing.T, src string) *plan.Plan {
 	t.Helper()
-	p, diagnostics := plan.Parse(filepath.Join("testdata", "good", "test.yaml"), []byte(src), toys())
+	p, diagnostics := plan.Parse(filepath.Join("testdata", "good", "test.yaml"), []byte(src), plantest.Tasks())
 	for _, d := range diagnostics {
 		t.Fatal(d.Render())
 	}
@@ -34,7 +35,7 @@ func parsed(t *testing.T, src string) *plan.Plan {
 
 func loaded(t *testing.T, name string) *plan.Plan {
 	t.Helper()
-	p, diagnostics, err := plan.Load(filepath.Join("testdata", "good", name), toys())
+	p, diagnostics, err := plan.Load(filepath.Join("testdata", "good", name), plantest.Tasks())
 	if err != nil || len(diagnostics) > 0 {
 		t.Fatal(err, diagnostics)
 	}
@@ -100,13 +101,13 @@ func TestAnInstanceHoldsDefaultsLiteralsAndReferences(t *testing.T) {
 	t.Parallel()
 	p := loaded(t, "full.yaml")
 	v := plan.Values{Env: environ(t, p, variables), Run: "r1", Digest: "d1"}
-	got := *instance(t, p, "dump", v).Config().(*backup)
+	got := *instance(t, p, "dump", v).Config().(*plantest.Backup)
 	plain := "${{ no reference }}"
-	want := backup{
+	want := plantest.Backup{
 		DSN: redact.NewSecret(variables["DATABASE_URL"]), To: "backups/r1-d1.dump", Jobs: 4, Rate: 0.5, Full: true,
 		Level: "full", Wait: 5 * time.Second, Largest: 5 << 30, Share: 0.8, Config: task.Path(filepath.Join(p.Dir, "full.yaml")),
 		Tables: []string{"users", "drug_transfers"}, Labels: map[string]int{"a": 1, "b": 2},
-		Compare: &comparison{"id", 3}, Columns: []comparison{{"a", 0}, {"b", 1}}, Optional: &plain,
+		Compare: &plantest.Comparison{Column: "id", Rows: 3}, Columns: []plantest.Comparison{{Column: "a"}, {Column: "b", Rows: 1}}, Optional: &plain,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -120,7 +121,7 @@ func TestAReferenceToAReceiptKeepsItsType(t *testing.T) {
 	t.Parallel()
 	p := loaded(t, "full.yaml")
 	note := "fine"
-	receipt, err := json.Marshal(backupReceipt{
+	receipt, err := json.Marshal(plantest.BackupReceipt{
 		SizeBytes: 1 << 40, Rate: 0.25, Proven: true, Tables: []string{"a"}, Ports: []int{1, 2}, Took: 3 * time.Second,
 		Finished: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Note: &note,
 	})
@@ -130,8 +131,8 @@ func TestAReferenceToAReceiptKeepsItsType(t *testing.T) {
 	v := plan.Values{Env: environ(t, p, variables), Receipts: map[string]json.RawMessage{
 		"dump": receipt, "ready": json.RawMessage(`{"version": 15}`),
 	}}
-	got := *instance(t, p, "more", v).Config().(*backup)
-	want := backup{
+	got := *instance(t, p, "more", v).Config().(*plantest.Backup)
+	want := plantest.Backup{
 		DSN: redact.NewSecret(variables["DATABASE_URL"]), To: "1099511627776 bytes by 2026-01-02T03:04:05Z", Jobs: 15,
 		Rate: 0.25, Full: true, Tables: []string{"a"}, Ports: []int{1, 2}, Wait: 3 * time.Second, Optional: &note,
 	}
@@ -149,7 +150,7 @@ func TestAConditionIsEvaluatedWhenItsTurnComes(t *testing.T) {
 		`{"success_rate": 1}`:                 false,
 	} {
 		v := plan.Values{Receipts: map[string]json.RawMessage{"ready": json.RawMessage(receipt)}}
-		got := instance(t, p, "assert-ready", v).Config().(*assert).That
+		got := instance(t, p, "assert-ready", v).Config().(*plantest.Assert).That
 		if got.Holds != want || got.Source != "steps.ready.success_rate == 1 && steps.ready.failed == 0" {
 			t.Errorf("%s: got %+v", receipt, got)
 		}
@@ -233,14 +234,14 @@ func TestInstancesShareNothing(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if b, ok := i.Config().(*backup); ok {
+				if b, ok := i.Config().(*plantest.Backup); ok {
 					b.Tables[0], b.Labels["a"] = "changed", 7
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if got := instance(t, p, "dump", v).Config().(*backup); got.Tables[0] != "users" || got.Labels["a"] != 1 {
+	if got := instance(t, p, "dump", v).Config().(*plantest.Backup); got.Tables[0] != "users" || got.Labels["a"] != 1 {
 		t.Errorf("an instance sees another's changes: %+v", got)
 	}
 }

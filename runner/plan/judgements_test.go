@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/plan/plantest"
 )
 
 func TestEveryFindingHasTheSeverityOfItsRule(t *testing.T) {
@@ -16,7 +17,7 @@ func TestEveryFindingHasTheSeverityOfItsRule(t *testing.T) {
 		severity[rule.Name] = rule.Severity
 	}
 	for _, file := range cases(t, "bad", 230) {
-		_, diagnostics, err := plan.Load(file, toys())
+		_, diagnostics, err := plan.Load(file, plantest.Tasks())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,13 +41,13 @@ func TestACommentWithAReasonSilencesAWarning(t *testing.T) {
 		"\n    # phasegate:ignore nothing-to-take-back the next line is another":                       2,
 		" # phasegate:ignore nothing-to-take-back once\n    # phasegate:ignore approval to no purpose": 1,
 	} {
-		_, diagnostics := plan.Parse("x.yaml", []byte(fmt.Sprintf(plain, comment)), toys())
+		_, diagnostics := plan.Parse("x.yaml", []byte(fmt.Sprintf(plain, comment)), plantest.Tasks())
 		if len(diagnostics) != left {
 			t.Errorf("%q: want %d findings, got %v", comment, left, diagnostics)
 		}
 	}
 	above := strings.Replace(fmt.Sprintf(plain, ""), "    on_failure", "    # phasegate:ignore nothing-to-take-back the line below\n\n    # and more\n    on_failure", 1)
-	if _, diagnostics := plan.Parse("x.yaml", []byte(above), toys()); len(diagnostics) > 0 {
+	if _, diagnostics := plan.Parse("x.yaml", []byte(above), plantest.Tasks()); len(diagnostics) > 0 {
 		t.Errorf("above the line: got %v", diagnostics)
 	}
 }
@@ -67,7 +68,7 @@ func TestManyOutagesAreJudgedQuickly(t *testing.T) {
 			fmt.Fprintf(&b, "      - { id: s%d, task: service/%s, with: { service: %s } }\n", i, []string{"stop", "start"}[i%2], service(i))
 		}
 		start := time.Now()
-		plan.Parse("many.yaml", []byte(b.String()), toys())
+		plan.Parse("many.yaml", []byte(b.String()), plantest.Tasks())
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
