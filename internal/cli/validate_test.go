@@ -103,8 +103,8 @@ func TestFindingsAsSARIFPassTheOfficialSchema(t *testing.T) {
 	conforms(t, official, good)
 }
 
-// command is a workflow command as actions/runner reads it, ActionCommand.cs.
-var command = regexp.MustCompile(`^::(error|warning|notice) ([^:]*)::(.*)$`)
+// workflowCommand is one as actions/runner reads it, ActionCommand.cs.
+var workflowCommand = regexp.MustCompile(`^::(error|warning|notice) ([^:]*)::(.*)$`)
 
 func TestAnnotationsAreEscapedAndWithinGitHubsLimits(t *testing.T) {
 	t.Parallel()
@@ -128,7 +128,7 @@ func TestAnnotationsAreEscapedAndWithinGitHubsLimits(t *testing.T) {
 	}
 	count := map[string]int{}
 	for line := range strings.Lines(out) {
-		match := command.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		match := workflowCommand.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if match == nil {
 			continue
 		}
