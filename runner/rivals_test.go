@@ -127,8 +127,7 @@ func reversed(list []string) []string {
 // other one has told anybody who it is, it can only be said that there is one.
 func (b *bench) saysWho(err error) {
 	b.t.Helper()
-	var no *RefusedError
-	if !errors.As(err, &no) {
+	if _, ok := errors.AsType[*RefusedError](err); !ok {
 		b.t.Errorf("not a refusal: %v", err)
 		return
 	}

@@ -32,7 +32,7 @@ func Pack(ctx context.Context, to string, r Record, p *plan.Plan, version string
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("write bundle %s: %w", to, cmp.Or(err, fs.ErrExist))
 	}
-	file, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+".*.partial") // mode 0600
+	file, err := partial(to)
 	if err != nil {
 		return nil, fmt.Errorf("write bundle %s: %w", to, err)
 	}
