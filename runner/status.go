@@ -9,6 +9,10 @@ import (
 
 // Status says where a run stands.
 func Status(ctx context.Context, store journal.Store, run string) (*journal.State, error) {
+	before, err := store.Held(ctx, run)
+	if err != nil {
+		return nil, err
+	}
 	events, err := store.Read(ctx, run)
 	if err != nil {
 		return nil, err
@@ -17,11 +21,12 @@ func Status(ctx context.Context, store journal.Store, run string) (*journal.Stat
 	if state == nil {
 		return nil, fmt.Errorf("run %s: %w", run, journal.ErrNotFound)
 	}
-	held, err := store.Held(ctx, run)
+	after, err := store.Held(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	if state.Status == journal.Running && !held {
+	state.Held = before || after // it may have been taken up, or let go of, in between
+	if state.Status == journal.Running && !state.Held {
 		// Nobody said goodbye: the process died.
 		state.Status, state.Reason = journal.Interrupted, "the process that had it ended without a word"
 	}

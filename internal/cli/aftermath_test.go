@@ -169,11 +169,11 @@ func (s *sweep) stands() *journal.State {
 		if err != nil {
 			s.Fatalf("%s: %v", s.point, err)
 		}
-		if state.Status != journal.Running {
+		if !state.Held {
 			return state
 		}
 		if time.Now().After(deadline) {
-			s.Fatalf("%s: nobody is at work on the run and it stands %s", s.point, state.Status)
+			s.Fatalf("%s: the dead process has the run still: %+v", s.point, state.Holder)
 		}
 	}
 }

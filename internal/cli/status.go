@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +21,8 @@ func (a *app) status() *cobra.Command {
 		Use:   "status [RUN]",
 		Short: "List the runs and where each stands, or show one",
 		Long: `Status lists the runs in the journal, newest first, where each stands, who has
-it, and the next command to type. With a run it shows every phase and step.
+it, and the next command to type. With a run it shows every phase and step, and
+each of the commands that there are to go on.
 
 Exit codes: 0 done; 1 a journal cannot be read, the others are shown; 2 there is no such run.`,
 		Example: `  phasegate status
@@ -99,83 +97,4 @@ func (a *app) printJSON(states []*journal.State, one bool) error {
 		return fail(ExitFailed, fmt.Errorf("print the status: %w", err))
 	}
 	return nil
-}
-
-func (a *app) listRuns(states []*journal.State) error {
-	if len(states) == 0 {
-		fmt.Fprintln(a.Out, "no runs yet")
-		return nil
-	}
-	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "RUN\tPLAN\tSTATUS\tPHASE\tHOLDER\tNEXT")
-	newest := map[string]bool{} // plans whose newest run was listed
-	for _, s := range states {
-		command := next(s)
-		if command != "" && newest[s.Plan] {
-			command += " --run " + s.Run
-		}
-		plan := s.Plan
-		if s.Rehearsal {
-			plan += " (rehearsal)"
-		} else {
-			newest[s.Plan] = true
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Run, plan, s.Status, current(s), holder(s), command)
-	}
-	return table.Flush()
-}
-
-func (a *app) show(s *journal.State) error {
-	fmt.Fprintf(a.Out, "run      %s of plan %s\nstatus   %s\nbegan    %s\n", s.Run, s.Plan, s.Status, s.Began.Format(time.RFC3339))
-	if s.Reason != "" {
-		fmt.Fprintf(a.Out, "reason   %s\n", s.Reason)
-	}
-	if command := next(s); command != "" {
-		fmt.Fprintf(a.Out, "next     %s --run %s\n", command, s.Run)
-	}
-	fmt.Fprintln(a.Out)
-	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	for _, phase := range s.Phases {
-		showPhase(table, phase)
-	}
-	return table.Flush()
-}
-
-func showPhase(w io.Writer, phase *journal.Phase) {
-	status := phase.Status
-	if status == "" {
-		status = "not started"
-	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t\n", phase.Name, status, milliseconds(phase.DurationMS))
-	for _, step := range phase.Steps {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", step.ID, step.Status, milliseconds(step.DurationMS), firstLine(step.Reason))
-	}
-}
-
-// current is the phase that a run is in, or stopped in.
-func current(s *journal.State) string {
-	for _, phase := range s.Phases {
-		if phase.Status != journal.Done {
-			return phase.Name
-		}
-	}
-	return "-"
-}
-
-func holder(s *journal.State) string {
-	if s.Status != journal.Running && s.Status != journal.RollingBack {
-		return "-"
-	}
-	return fmt.Sprintf("%s, process %d", s.Holder.Host, s.Holder.PID)
-}
-
-// next is the command that takes the run on from where it stands.
-func next(s *journal.State) string {
-	switch s.Status {
-	case journal.Failed, journal.Waiting, journal.Interrupted, journal.Open:
-		return "phasegate run " + s.File
-	case journal.RollingBack, journal.RollbackIncomplete:
-		return "phasegate rollback " + s.File
-	}
-	return ""
 }

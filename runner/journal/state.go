@@ -16,6 +16,7 @@ type State struct {
 	Reason string `json:"reason,omitempty"` // why it stands so
 	Hint   string `json:"hint,omitempty"`   // what can be done about it
 	Holder Holder `json:"holder"`           // who has it, or had it last
+	Held   bool   `json:"held"`             // whether that process lives; the journal's store knows, not its events
 
 	Rehearsal bool   `json:"rehearsal,omitempty"` // it works on a sandbox
 	Initiator string `json:"initiator,omitempty"` // the account that began it
