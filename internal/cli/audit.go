@@ -218,14 +218,53 @@ func (a *app) printReport(r *evidence.Report, asJSON bool) error {
 	if asJSON {
 		return fail(ExitFailed, nil)
 	}
-	if first.Event == 0 {
-		return fail(ExitFailed, fmt.Errorf("the %s does not fit: %s", first.What, first.Detail))
+	return fail(ExitFailed, unfit(r, first))
+}
+
+// unfit says what does not fit first, and what that means for the rest.
+func unfit(r *evidence.Report, first *evidence.Finding) error {
+	switch first.What {
+	case "journal":
+		return task.Hint(fmt.Errorf("the first event that does not fit is event %d: journal: %s", first.Event, first.Detail),
+			believed(first.Event)+"; compare with an exported bundle or another copy of the journal")
+	case "expected":
+		return task.Hint(fmt.Errorf("the journal does not have what was noted of it: %s", first.Detail),
+			"look for the missing events in an exported bundle or another copy of the journal")
+	case "plan":
+		return task.Hint(fmt.Errorf("the first event that does not fit is event %d: plan: %s", first.Event, first.Detail),
+			"put the plan and its files back as they were, or name them with --plan")
+	case "file":
+		return task.Hint(fmt.Errorf("the first event that does not fit is event %d: file %s of step %s: %s",
+			first.Event, first.Path, first.Step, first.Detail),
+			"rely on that file no more: it is not what the step left")
 	}
-	return fail(ExitFailed, fmt.Errorf("the first event that does not fit is event %d: %s: %s", first.Event, first.What, first.Detail))
+	return fmt.Errorf("the %s of %s does not fit: %s", first.What, r.Run, first.Detail)
+}
+
+// believed says what is left of a journal in which event n does not fit. Nothing
+// vouches for the event before it, which may be the altered one.
+func believed(n int64) string {
+	switch n {
+	case 0, 1, 2:
+		return "nothing in it is proven"
+	case 3:
+		return "event 1 is as it was written, and nothing after it is proven"
+	}
+	return fmt.Sprintf("events 1 to %d are as they were written, and nothing after them is proven", n-2)
 }
 
 func (a *app) printFindings(r *evidence.Report) error {
-	fmt.Fprintf(a.Out, "run %s of plan %s, %s\n\n", r.Run, r.Plan, r.Status)
+	what := "run"
+	if r.Rehearsal {
+		what = "rehearsal"
+	}
+	status := string(r.Status)
+	for _, f := range r.Findings {
+		if f.What == "journal" && f.Result == evidence.Differs {
+			status += fmt.Sprintf(" as far as event %d tells", r.Events)
+		}
+	}
+	fmt.Fprintf(a.Out, "%s %s of plan %s, %s\n\n", what, r.Run, r.Plan, status)
 	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
 		subject := f.What

@@ -63,8 +63,12 @@ func sessions(run string, events []journal.Event) error {
 func (r Record) end(events []journal.Event, sum string) Finding {
 	last := events[len(events)-1]
 	finding := Finding{What: "end", Result: Unproven, Event: last.Seq}
+	if len(events) < len(r.Lines) || r.End.Damage != nil {
+		finding.Detail = fmt.Sprintf("what follows event %d does not fit, so that the end is not known", last.Seq)
+		return finding
+	}
 	switch {
-	case r.End.Kept && len(events) == len(r.Lines) && r.End.Damage == nil:
+	case r.End.Kept:
 		finding.Result, finding.Detail = Fits, "the journal's database notes the same last event"
 	case r.Expect == sum:
 		finding.Result, finding.Detail = Fits, "it is the event that was noted elsewhere"

@@ -42,15 +42,16 @@ type Finding struct {
 
 // A Report is what an audit found.
 type Report struct {
-	Run      string         `json:"run"`              // its name
-	Plan     string         `json:"plan"`             // its name
-	Digest   string         `json:"digest"`           // SHA-256 of the plan and its files, in hex
-	Status   journal.Status `json:"status"`           // as the events up to the first that does not fit leave it
-	Events   int64          `json:"events"`           // number of events that fit
-	Last     string         `json:"last"`             // SHA-256 of the last of them, in hex
-	Bundle   string         `json:"bundle,omitempty"` // SHA-256 of the bundle that was looked at, in hex
-	Fits     bool           `json:"fits"`             // nothing differs
-	Findings []Finding      `json:"findings"`         // all that was looked at
+	Run       string         `json:"run"`                 // its name
+	Plan      string         `json:"plan"`                // its name
+	Digest    string         `json:"digest"`              // SHA-256 of the plan and its files, in hex
+	Rehearsal bool           `json:"rehearsal,omitempty"` // it worked on a sandbox
+	Status    journal.Status `json:"status"`              // as the events up to the first that does not fit leave it
+	Events    int64          `json:"events"`              // number of events that fit
+	Last      string         `json:"last"`                // SHA-256 of the last of them, in hex
+	Bundle    string         `json:"bundle,omitempty"`    // SHA-256 of the bundle that was looked at, in hex
+	Fits      bool           `json:"fits"`                // nothing differs
+	Findings  []Finding      `json:"findings"`            // all that was looked at
 }
 
 // First returns the finding at the first event that does not fit, or what else
@@ -116,7 +117,7 @@ func Look(ctx context.Context, r Record) (*Report, error) {
 	}
 	report := &Report{Run: r.Run, Findings: findings, Events: int64(len(events))}
 	if state := journal.Fold(events); state != nil {
-		report.Plan, report.Digest, report.Status = state.Plan, state.Digest, state.Status
+		report.Plan, report.Digest, report.Status, report.Rehearsal = state.Plan, state.Digest, state.Status, state.Rehearsal
 		if state.Status == journal.Running && !r.End.Held {
 			report.Status = journal.Interrupted // nobody said goodbye
 		}

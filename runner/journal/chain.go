@@ -108,7 +108,7 @@ func (c *chain) verify(run string, line []byte) (Event, error) {
 		return e, fmt.Errorf("it is numbered %d, not %d", e.Seq, c.seq+1)
 	}
 	if e.Prev != c.prev {
-		return e, errors.New("it does not follow the event before: one of the two was altered")
+		return e, fmt.Errorf("it does not carry the SHA-256 of event %d: one of the two was altered after it was written", c.seq)
 	}
 	c.advance(line)
 	return e, nil
