@@ -22,6 +22,7 @@ type Snapshot struct {
 	Taken   time.Time // by the server's clock
 
 	dsn      redact.Secret
+	database string // "" is the one that dsn names
 	lockWait time.Duration
 	conn     *pgx.Conn // if it were closed, the snapshot would end
 }
@@ -30,14 +31,20 @@ type Snapshot struct {
 // wait for lockWait, or a minute if it is 0, for a table that a schema change
 // holds.
 func OpenSnapshot(ctx context.Context, dsn redact.Secret, lockWait time.Duration) (*Snapshot, error) {
-	conn, err := Connect(ctx, dsn)
+	return OpenSnapshotOf(ctx, dsn, "", lockWait)
+}
+
+// OpenSnapshotOf is OpenSnapshot of another database on the same server; "" is
+// the one that dsn names.
+func OpenSnapshotOf(ctx context.Context, dsn redact.Secret, database string, lockWait time.Duration) (*Snapshot, error) {
+	conn, err := ConnectTo(ctx, dsn, database)
 	if err != nil {
 		return nil, err
 	}
 	if lockWait == 0 {
 		lockWait = patience
 	}
-	s := &Snapshot{dsn: dsn, lockWait: lockWait, conn: conn}
+	s := &Snapshot{dsn: dsn, database: database, lockWait: lockWait, conn: conn}
 	if err := beginRead(ctx, conn, "", lockWait); err != nil {
 		s.Close()
 		return nil, err
@@ -85,7 +92,7 @@ func (s *Snapshot) Read(ctx context.Context, tables []Table, jobs int, read func
 }
 
 func (s *Snapshot) readAll(ctx context.Context, work <-chan *Table, read func(context.Context, *pgx.Conn, *Table) error) error {
-	conn, err := Connect(ctx, s.dsn)
+	conn, err := ConnectTo(ctx, s.dsn, s.database)
 	if err != nil {
 		return err
 	}

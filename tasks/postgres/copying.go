@@ -20,11 +20,15 @@ type copying struct {
 	conn     *pgx.Conn // to the maintenance database
 	live     database
 	building string // the copy's name until it is complete
+	limit    int    // the connection limit that it will have then
 }
 
 // begin settles the copy's names and saves them before there is a database of
 // that name: only what an earlier call has saved may be dropped as its leftover.
 func (c *copying) begin(ctx context.Context, receipt *StageReceipt, now time.Time) (err error) {
+	if err := dropUnfinished(ctx, c.conn, c.live.name, c.env.Log); err != nil {
+		return err
+	}
 	if c.building = receipt.Building; c.building != "" {
 		return c.drop(ctx)
 	}
@@ -58,6 +62,7 @@ func (c *copying) build(ctx context.Context, receipt *StageReceipt) (err error) 
 	if err != nil {
 		return err
 	}
+	c.limit, kept.connectionLimit = kept.connectionLimit, unfinished
 	return kept.apply(ctx, c.conn, made)
 }
 
@@ -67,6 +72,7 @@ func (c *copying) choose(ctx context.Context, receipt *StageReceipt) (err error)
 	switch method := c.stage.Method; {
 	case method == Restore:
 		receipt.Method, receipt.Why = string(Restore), "asked for"
+		c.say(receipt)
 		receipt.Tables, err = c.restore(ctx)
 		return err
 	case method == Template:
@@ -75,12 +81,17 @@ func (c *copying) choose(ctx context.Context, receipt *StageReceipt) (err error)
 		receipt.Method, receipt.Why = string(Template), "nobody is connected to the live database, so that the copy has every write"
 	}
 	receipt.Tables, err = c.clone(ctx)
-	var busy *busyError
-	if err == nil || c.stage.Method == Template || c.stage.Backup == "" || !errors.As(err, &busy) {
+	if err == nil {
+		c.say(receipt)
+		return nil
+	}
+	reason := unclonable(err)
+	if reason == "" || c.stage.Method == Template || c.stage.Backup == "" {
 		return err
 	}
-	c.env.Log.Warn("the live database cannot be cloned: the backup is restored instead", "reason", busy)
-	receipt.Method, receipt.Why = string(Restore), "a clone was not possible: there was "+busy.Error()
+	receipt.Method, receipt.Why = string(Restore), "a clone was not possible: "+reason
+	c.say(receipt)
+	c.env.Log.Warn("what is written to the live database after the backup was taken is not in the copy")
 	if err := c.drop(ctx); err != nil {
 		return err
 	}
@@ -88,18 +99,37 @@ func (c *copying) choose(ctx context.Context, receipt *StageReceipt) (err error)
 	return err
 }
 
+// say tells by which method the copy is made, and why.
+func (c *copying) say(receipt *StageReceipt) {
+	c.env.Log.Info("the copy is made", "method", receipt.Method, "why", receipt.Why)
+}
+
+// unclonable is why the live database cannot be cloned where a backup can be
+// restored instead, "" for another failure.
+func unclonable(err error) string {
+	if busy, ok := errors.AsType[*busyError](err); ok {
+		return "there was " + busy.Error()
+	}
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == "42501" { // insufficient_privilege
+		return said.Message
+	}
+	return ""
+}
+
 // finish closes the copy and gives it its name. What the receipt says is saved
 // before: a later call finds the name and needs no more.
 func (c *copying) finish(ctx context.Context, receipt StageReceipt) error {
-	if _, err := c.conn.Exec(ctx, fmt.Sprintf("alter database %s allow_connections false", quote(c.building))); err != nil {
-		return fmt.Errorf("close the copy: %w", err)
-	}
 	if err := c.env.Save(receipt); err != nil {
 		return err
 	}
-	rename := fmt.Sprintf("alter database %s rename to %s", quote(c.building), quote(receipt.complete().Database))
-	if _, err := c.conn.Exec(ctx, rename); err != nil {
-		return fmt.Errorf("name the copy: %w", err)
+	_, err := c.conn.Exec(ctx, fmt.Sprintf(`
+		begin;
+		alter database %[1]s allow_connections false;
+		alter database %[1]s connection limit %[3]d;
+		alter database %[1]s rename to %[2]s;
+		commit`, quote(c.building), quote(receipt.complete().Database), c.limit))
+	if err != nil {
+		return fmt.Errorf("close and name the copy: %w", err)
 	}
 	return nil
 }
@@ -136,7 +166,7 @@ func (c *copying) clone(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	statement := fmt.Sprintf("create database %s template %s owner %s", quote(c.building), quote(c.live.name), quote(c.live.owner))
+	statement := fmt.Sprintf("create database %s template %s owner %s connection limit %d", quote(c.building), quote(c.live.name), quote(c.live.owner), unfinished)
 	if major >= 15 {
 		// Before version 15 there is no other way. Copying files takes a third
 		// of the time of copying through the write-ahead log.

@@ -2,10 +2,11 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/medlogistics/phasegate/internal/command"
@@ -51,8 +52,8 @@ func (c *copying) emptyLikeLive(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the locale of the database: %w", err)
 	}
-	statement := fmt.Sprintf("create database %s template template0 owner %s encoding %s lc_collate %s lc_ctype %s tablespace %s",
-		quote(c.building), quote(c.live.owner), literal(encoding), literal(collate), literal(ctype), quote(tablespace))
+	statement := fmt.Sprintf("create database %s template template0 owner %s encoding %s lc_collate %s lc_ctype %s tablespace %s connection limit %d",
+		quote(c.building), quote(c.live.owner), literal(encoding), literal(collate), literal(ctype), quote(tablespace), unfinished)
 	switch provider {
 	case "i":
 		statement += " locale_provider icu icu_locale " + literal(locale)
@@ -71,7 +72,13 @@ func (c *copying) runRestore(ctx context.Context, m Metadata) error {
 	if err != nil {
 		return err
 	}
-	source, err := openArchive(c.stage.Backup, m, nil, func(n int64) { c.env.Progress(n, m.Bytes, "bytes") })
+	var identities []age.Identity
+	if c.stage.Identity != "" {
+		if identities, err = ReadIdentities(c.stage.Identity); err != nil {
+			return err
+		}
+	}
+	source, err := openArchive(c.stage.Backup, m, identities, func(n int64) { c.env.Progress(n, m.Bytes, "bytes") })
 	if err != nil {
 		return err
 	}
@@ -88,8 +95,9 @@ func connectionTo(name string) string {
 	return "dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "'"
 }
 
-// compareContents reads the restored database and compares every row with the
-// backup's snapshot. It also has the planner's statistics made, which a dump does
+// compareContents reads the restored database and compares everything with what
+// the backup was taken from, but for what belongs to the database as a whole,
+// which the live one gives later. It also has the planner's statistics made, which a dump does
 // not hold: a database without them is slow on its first day.
 func (c *copying) compareContents(ctx context.Context, m Metadata) error {
 	conn, err := pg.ConnectTo(ctx, c.stage.DSN, c.building)
@@ -100,12 +108,18 @@ func (c *copying) compareContents(ctx context.Context, m Metadata) error {
 	if _, err := conn.Exec(ctx, "analyze", pgx.QueryExecModeSimpleProtocol); err != nil {
 		return fmt.Errorf("analyze the restored database: %w", err)
 	}
-	restored, err := pg.Contents(ctx, conn)
+	snapshot, err := pg.OpenSnapshotOf(ctx, c.stage.DSN, c.building, 0)
 	if err != nil {
 		return err
 	}
-	if differences := pg.Differences(m.Tables, restored); len(differences) > 0 {
-		return errors.New("the restored database is not what the backup was taken from: " + strings.Join(differences, "; "))
+	defer snapshot.Close()
+	m.Objects = slices.DeleteFunc(m.Objects, ofWhole)
+	_, differences, err := m.compare(ctx, snapshot, ofWhole)
+	if err != nil {
+		return err
 	}
-	return nil
+	return differ("the restored database", differences)
 }
+
+// ofWhole tells whether an object belongs to the database as a whole.
+func ofWhole(o pg.Object) bool { return o.Kind == "database" || o.Kind == "setting" }

@@ -20,7 +20,14 @@ import (
 // is closed to connections, so that nothing changes it.
 //
 // It is made under another name, and gets its own when it is complete and
-// compared. The server needs room for the database twice.
+// compared. What a killed run has left of one is dropped by the next call. The
+// server needs room for the database twice.
+//
+// A database with logical replication slots, subscriptions, prepared
+// transactions or pg_cron's own jobs is refused: they belong to it and not to its
+// name, and would stay with it when the copy takes its place. Publications and
+// statistics are in the copy. Foreign servers and cron jobs that name the database
+// reach whichever has the name; the receipt lists them.
 type Stage struct {
 	// DSN is the connection string of the live database: the server's own
 	// address, not a pooler's.
@@ -37,6 +44,10 @@ type Stage struct {
 	// postgres/backup step.
 	Backup string `with:"backup"`
 
+	// Identity is the file of a private key, of age or SSH, that the backup was
+	// encrypted for. Only method restore of an encrypted backup needs it.
+	Identity string `with:"identity"`
+
 	// Wait is how long sessions have to leave the live database before it is
 	// copied. They are not ended. Default 30s.
 	Wait time.Duration `with:"wait"`
@@ -48,14 +59,15 @@ type Stage struct {
 
 // A StageReceipt names the copy.
 type StageReceipt struct {
-	Database string `json:"database,omitempty"` // name of the copy, not there until it is complete
-	Building string `json:"building"`           // name of the copy until it is complete, "" then
-	Live     string `json:"live"`               // name of the database that it is a copy of
-	Method   string `json:"method"`             // template or restore
-	Why      string `json:"why"`                // why that method
-	Bytes    int64  `json:"bytes"`              // size of the copy on the server's disk
-	Tables   int64  `json:"tables"`             // number of tables that were compared
-	TookMS   int64  `json:"took_ms"`            // milliseconds
+	Database string   `json:"database,omitempty"` // name of the copy, not there until it is complete
+	Building string   `json:"building"`           // name of the copy until it is complete, "" then
+	Live     string   `json:"live"`               // name of the database that it is a copy of
+	Method   string   `json:"method"`             // template or restore
+	Why      string   `json:"why"`                // why that method
+	Pointers []string `json:"pointers"`           // what names the live database, and will reach the copy in its place
+	Bytes    int64    `json:"bytes"`              // size of the copy on the server's disk
+	Tables   int64    `json:"tables"`             // number of tables that were compared
+	TookMS   int64    `json:"took_ms"`            // milliseconds
 }
 
 // A Method is how a copy of a database is made.
@@ -123,6 +135,9 @@ func (s *Stage) ready(ctx context.Context, conn *pgx.Conn, name string) (databas
 	if err := permitted(ctx, conn, name, ForStage); err != nil {
 		return live, err
 	}
+	if err := stageable(ctx, conn, live.name); err != nil {
+		return live, err
+	}
 	if s.Method != Restore {
 		return live, nil
 	}
@@ -152,6 +167,9 @@ func (s *Stage) Run(ctx context.Context, env *task.Env) (StageReceipt, error) {
 		return StageReceipt{}, err
 	}
 	receipt := StageReceipt{Building: saved.Building, Live: live.name}
+	if receipt.Pointers, err = pointing(ctx, s.DSN, conn, live.name); err != nil {
+		return StageReceipt{}, err
+	}
 	c := &copying{stage: s, env: env, conn: conn, live: live}
 	if err := c.begin(ctx, &receipt, started); err != nil {
 		return StageReceipt{}, err
@@ -191,6 +209,9 @@ func (s *Stage) earlier(ctx context.Context, conn *pgx.Conn, env *task.Env) (Sta
 	return made, true, task.Skip("staged as " + made.Database + " by an earlier call")
 }
 
+// copyKind stands between the names of the database and of the run.
+const copyKind = "_pre_"
+
 // building is the name of a copy that is not complete yet.
 const building = "_new"
 
@@ -198,7 +219,7 @@ const building = "_new"
 // the copy has until it is complete.
 func (s *Stage) freeName(ctx context.Context, conn *pgx.Conn, live string, now time.Time) (string, error) {
 	for i := 1; ; i++ {
-		name := companion(live, "_pre_", s.RunID, now, i)
+		name := companion(live, copyKind, s.RunID, now, i)
 		free, err := unused(ctx, conn, name, name+building)
 		if err != nil || free {
 			return name, err

@@ -92,6 +92,7 @@ func (s *Swap) Run(ctx context.Context, env *task.Env) (SwapReceipt, error) {
 		return SwapReceipt{}, err
 	}
 	defer lock.Release()
+	defer clearAway(ctx, lock.Conn(), config.Database, env.Log)
 	r := &renaming{swap: s, conn: lock.Conn()}
 	err = r.run(ctx, env, config.Database, started)
 	if err != nil && r.begun {
