@@ -12,6 +12,7 @@ import (
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/sqllint"
 )
 
 var update = flag.Bool("update", false, "write atlas.sum")
@@ -33,6 +34,21 @@ func TestAtlasSumFitsTheFiles(t *testing.T) {
 		}
 		if err := migrate.Validate(dir); err != nil {
 			t.Errorf("%s: %v: run go test ./schema -update", path, err)
+		}
+	}
+}
+
+func TestTheMigrationsAreLinted(t *testing.T) {
+	var linter sqllint.Linter
+	files, err := embedded(t).Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		for _, found := range linter.File(file.Name(), string(file.Bytes())) {
+			if file.Version() > Baseline {
+				t.Error(found)
+			}
 		}
 	}
 }

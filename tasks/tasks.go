@@ -33,6 +33,7 @@ func All() task.Set {
 		task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute}),
 
 		task.Look("schema/status", &schema.Status{}),
+		task.Look("schema/lint", &schema.Lint{}),
 		task.Look("schema/rehearse", &schema.Rehearse{Copy: "auto", StatementTimeout: 15 * time.Minute}),
 		task.Of("schema/apply", &schema.Apply{
 			LockTimeout: 100 * time.Millisecond, LockTries: 150, StatementTimeout: 15 * time.Minute,

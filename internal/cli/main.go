@@ -158,6 +158,7 @@ Environment:
 		a.graph(),
 		a.validate(),
 		a.explain(),
+		a.lint(),
 		a.runCommand(),
 		a.rollback(),
 		a.approve(),

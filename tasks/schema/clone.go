@@ -30,8 +30,15 @@ type clone struct {
 	admin  *pgx.Conn // to the maintenance database
 }
 
-// openClone connects to where databases are created. It creates nothing.
-func openClone(ctx context.Context, dsn redact.Secret, env *task.Env) (*clone, error) {
+// What a copy's name ends in, after the original's.
+const (
+	rehearsalSuffix = "_phasegate_rehearsal"
+	scratchSuffix   = "_phasegate_scratch"
+)
+
+// openClone connects to where databases are created. It creates nothing. The
+// copy's name is the original's with the suffix.
+func openClone(ctx context.Context, dsn redact.Secret, suffix string, env *task.Env) (*clone, error) {
 	config, err := pg.Parse(dsn)
 	if err != nil {
 		return nil, err
@@ -40,13 +47,12 @@ func openClone(ctx context.Context, dsn redact.Secret, env *task.Env) (*clone, e
 	if err != nil {
 		return nil, err
 	}
-	return &clone{dsn: dsn, source: config.Database, name: cloneName(config.Database), env: env, admin: admin}, nil
+	return &clone{dsn: dsn, source: config.Database, name: cloneName(config.Database, suffix), env: env, admin: admin}, nil
 }
 
 // cloneName is always the same for a database, so that a leftover is found. A
 // name has at most 63 bytes.
-func cloneName(database string) string {
-	const suffix = "_phasegate_rehearsal"
+func cloneName(database, suffix string) string {
 	if len(database)+len(suffix) > 63 {
 		database = fmt.Sprintf("%x", sha256.Sum256([]byte(database)))[:32]
 	}
@@ -73,7 +79,7 @@ func (c *clone) drop(ctx context.Context) error {
 		c.admin = again
 	}
 	if _, err := c.admin.Exec(ctx, statement); err != nil {
-		return task.Hint(fmt.Errorf("drop the copy %s: %w", c.name, err), "the next rehearsal drops it, or do it by hand: "+statement)
+		return task.Hint(fmt.Errorf("drop the copy %s: %w", c.name, err), "the next call drops it, or do it by hand: "+statement)
 	}
 	return nil
 }

@@ -1,0 +1,150 @@
+package sqllint
+
+import (
+	"slices"
+	"strings"
+)
+
+// tokens are a statement, or a part of one.
+type tokens []token
+
+// is tells whether t is this keyword, name or mark, not a string.
+func (t token) is(what string) bool { return t.kind != text && t.kind != quoted && t.text == what }
+
+// name tells whether t can be one.
+func (t token) name() bool { return t.kind == word || t.kind == quoted }
+
+// starts tells whether the tokens begin with these words.
+func (ts tokens) starts(words ...string) bool {
+	if len(ts) < len(words) {
+		return false
+	}
+	for i, w := range words {
+		if !ts[i].is(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// index is where these words stand one after the other outside of parentheses,
+// or -1.
+func (ts tokens) index(words ...string) int {
+	depth := 0
+	for i, t := range ts {
+		if depth == 0 && ts[i:].starts(words...) {
+			return i
+		}
+		depth += nesting(t)
+	}
+	return -1
+}
+
+func (ts tokens) has(words ...string) bool { return ts.index(words...) >= 0 }
+
+// deep tells whether the words stand one after the other anywhere.
+func (ts tokens) deep(words ...string) bool {
+	for i := range ts {
+		if ts[i:].starts(words...) {
+			return true
+		}
+	}
+	return false
+}
+
+func nesting(t token) int {
+	switch {
+	case t.is("("), t.is("["):
+		return 1
+	case t.is(")"), t.is("]"):
+		return -1
+	}
+	return 0
+}
+
+// skip drops each of the words that the tokens go on with, in this order.
+func (ts tokens) skip(words ...string) tokens {
+	for _, w := range words {
+		if ts.starts(w) {
+			ts = ts[1:]
+		}
+	}
+	return ts
+}
+
+// split cuts at the mark outside of parentheses.
+func (ts tokens) split(at string) []tokens {
+	var parts []tokens
+	depth, begin := 0, 0
+	for i, t := range ts {
+		if depth == 0 && t.is(at) {
+			parts = append(parts, ts[begin:i])
+			begin = i + 1
+		}
+		depth += nesting(t)
+	}
+	if begin < len(ts) {
+		parts = append(parts, ts[begin:])
+	}
+	return parts
+}
+
+// inside is what stands in the first parentheses, without them.
+func (ts tokens) inside() tokens {
+	begin := slices.IndexFunc(ts, func(t token) bool { return t.is("(") })
+	if begin < 0 {
+		return nil
+	}
+	depth := 0
+	for i, t := range ts[begin:] {
+		if depth += nesting(t); depth == 0 {
+			return ts[begin+1 : begin+i]
+		}
+	}
+	return ts[begin+1:]
+}
+
+// relation reads a name with a schema or without, and returns what is behind it.
+func (ts tokens) relation() (r relation, rest tokens) {
+	if len(ts) == 0 || !ts[0].name() {
+		return r, ts
+	}
+	r = relation{name: ts[0].text, at: ts[0]}
+	ts = ts[1:]
+	for len(ts) > 1 && ts[0].is(".") && ts[1].name() {
+		r.schema, r.name, ts = r.name, ts[1].text, ts[2:]
+	}
+	return r, ts
+}
+
+// A relation is the name of a table or whatever may stand beside one.
+type relation struct {
+	schema, name string
+	at           token
+}
+
+func (r relation) String() string { return strings.TrimPrefix(r.schema+"."+r.name, ".") }
+
+// statements cuts tokens at semicolons. The body of a function in SQL, from
+// BEGIN ATOMIC to its END, has semicolons of its own.
+func statements(all []token) []tokens {
+	var list []tokens
+	depth, begin := 0, 0
+	for i, t := range all {
+		switch {
+		case tokens(all[i:]).starts("begin", "atomic"), depth > 0 && t.is("case"):
+			depth++
+		case depth > 0 && t.is("end"):
+			depth--
+		case depth == 0 && t.is(";"):
+			if i > begin {
+				list = append(list, all[begin:i])
+			}
+			begin = i + 1
+		}
+	}
+	if begin < len(all) {
+		list = append(list, all[begin:])
+	}
+	return list
+}

@@ -1,0 +1,2 @@
+create table public.bookings (room bigint, during tstzrange);
+alter table public.bookings add constraint no_overlap exclude using gist (room with =, during with &&);

@@ -1,0 +1,2 @@
+create table public.codes (code text);
+alter table public.codes alter column code set not null;

@@ -1,0 +1,2 @@
+alter table public.beds add column code text not null default '';
+alter table public.beds add column note text;

@@ -1,0 +1,1 @@
+create table public.rooms (code char(3));

@@ -1,0 +1,1 @@
+create index concurrently beds_ward on public.beds (ward);

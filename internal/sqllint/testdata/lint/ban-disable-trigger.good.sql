@@ -1,0 +1,1 @@
+alter table public.beds enable trigger beds_audit;

@@ -1,0 +1,1 @@
+alter table public.beds drop column code, drop if exists note cascade;

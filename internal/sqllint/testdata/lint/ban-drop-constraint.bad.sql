@@ -1,0 +1,1 @@
+alter table public.beds drop constraint beds_code_key;

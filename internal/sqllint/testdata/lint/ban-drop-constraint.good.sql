@@ -1,0 +1,1 @@
+alter table public.beds validate constraint beds_age;

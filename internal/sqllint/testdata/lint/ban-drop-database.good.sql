@@ -1,0 +1,1 @@
+comment on database app is 'the application''s';

@@ -1,0 +1,1 @@
+alter table public.beds alter column code drop not null;

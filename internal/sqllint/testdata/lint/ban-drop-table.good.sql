@@ -1,0 +1,2 @@
+create table public.scratch (id bigint);
+drop table public.scratch;

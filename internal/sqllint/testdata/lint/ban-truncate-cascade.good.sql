@@ -1,0 +1,1 @@
+delete from public.wards where id = 7;

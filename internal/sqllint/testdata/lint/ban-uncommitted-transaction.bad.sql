@@ -1,0 +1,4 @@
+-- atlas:txmode none
+
+begin;
+create table public.rooms (id bigint);

@@ -1,0 +1,5 @@
+-- atlas:txmode none
+
+start transaction;
+create table public.rooms (id bigint);
+commit;

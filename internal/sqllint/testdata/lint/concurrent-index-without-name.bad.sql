@@ -1,0 +1,3 @@
+-- atlas:txmode none
+
+create unique index concurrently on public.beds (ward);

@@ -1,0 +1,1 @@
+alter table public.beds add column the_number_of_the_room_in_which_the_bed_was_when_it_was_counted_last text;

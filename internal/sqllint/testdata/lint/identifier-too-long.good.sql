@@ -1,0 +1,1 @@
+alter table public.beds add column room_of_last_count text;

@@ -1,0 +1,3 @@
+-- phasegate:ignore
+-- phasegate:ignore ban-fun because
+drop view public.load;

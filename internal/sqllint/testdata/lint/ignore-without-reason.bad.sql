@@ -1,0 +1,2 @@
+-- phasegate:ignore ban-drop-table
+drop table public.beds;

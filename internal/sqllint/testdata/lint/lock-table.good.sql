@@ -1,0 +1,2 @@
+create table public.rooms (id bigint);
+lock table public.rooms;

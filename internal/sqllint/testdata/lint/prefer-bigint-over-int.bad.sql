@@ -1,0 +1,1 @@
+create table public.rooms (id int primary key, n integer not null);

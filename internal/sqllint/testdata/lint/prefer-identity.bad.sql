@@ -1,0 +1,1 @@
+create table public.rooms (id bigserial primary key);

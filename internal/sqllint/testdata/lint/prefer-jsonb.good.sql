@@ -1,0 +1,1 @@
+alter table public.beds add column doc jsonb;

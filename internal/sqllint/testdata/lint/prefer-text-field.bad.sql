@@ -1,0 +1,1 @@
+create table public.rooms (name varchar(100), note character varying(20));

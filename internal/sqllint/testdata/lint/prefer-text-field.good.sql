@@ -1,0 +1,1 @@
+create table public.rooms (name text, other varchar);

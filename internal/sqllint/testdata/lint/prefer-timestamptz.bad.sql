@@ -1,0 +1,1 @@
+create table public.rooms (at timestamp not null, then timestamp without time zone);

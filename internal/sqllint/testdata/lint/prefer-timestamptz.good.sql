@@ -1,0 +1,1 @@
+create table public.rooms (at timestamptz, then timestamp with time zone);

@@ -1,0 +1,1 @@
+alter type public.kind rename value 'a' to 'b';

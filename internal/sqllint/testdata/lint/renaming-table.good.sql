@@ -1,0 +1,1 @@
+alter index public.beds_code rename to beds_label;

@@ -1,0 +1,1 @@
+create index beds_ward on public.beds (ward);

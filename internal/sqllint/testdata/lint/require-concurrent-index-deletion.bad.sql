@@ -1,0 +1,1 @@
+drop index public.beds_ward;

@@ -1,0 +1,3 @@
+-- atlas:txmode none
+
+drop index concurrently public.beds_ward;

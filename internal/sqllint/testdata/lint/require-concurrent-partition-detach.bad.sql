@@ -1,0 +1,1 @@
+alter table public.log detach partition public.log_2025;

@@ -1,0 +1,1 @@
+reindex index public.beds_ward;

@@ -1,0 +1,3 @@
+-- atlas:txmode none
+
+reindex index concurrently public.beds_ward;

@@ -1,0 +1,1 @@
+alter type public.kind add value if not exists 'c';

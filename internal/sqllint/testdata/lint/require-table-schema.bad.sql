@@ -1,0 +1,2 @@
+create table rooms (id bigint);
+alter table "Beds" add column a text;

@@ -1,0 +1,2 @@
+set local lock_timeout = '50ms';
+set statement_timeout to 1000;

@@ -1,0 +1,2 @@
+alter table public.beds set unlogged;
+cluster public.beds using beds_pkey;

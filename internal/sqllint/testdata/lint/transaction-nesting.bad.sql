@@ -1,0 +1,3 @@
+begin;
+create table public.rooms (id bigint);
+commit;

@@ -1,0 +1,2 @@
+update public.beds set code = 'x';
+delete from public.log;

@@ -1,0 +1,3 @@
+-- atlas:txmode none
+
+create unique index concurrently beds_code on public.beds (code);

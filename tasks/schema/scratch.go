@@ -1,0 +1,72 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ariga.io/atlas/sql/migrate"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// inScratch calls work in an empty database beside the one that dsn names, with
+// the same settings, which is dropped afterwards. What a killed call has left of
+// it is dropped first. It locks the original for other phasegates.
+func inScratch(ctx context.Context, dsn redact.Secret, env *task.Env, work func(*clone, *database) error) (err error) {
+	lock, err := pg.Acquire(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	c, err := openClone(ctx, dsn, scratchSuffix, env)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.drop(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.drop(context.WithoutCancel(ctx))) }()
+	if err := c.create(ctx); err != nil {
+		return err
+	}
+	d, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return work(c, d)
+}
+
+// replay applies the migrations to a scratch database up to a version, that
+// included.
+func (d *database) replay(ctx context.Context, f *folder, to string, log *slog.Logger) error {
+	if err := d.revisions.create(ctx); err != nil {
+		return hinted(err)
+	}
+	runner := applier{database: d, folder: f, log: log, limits: limits{lock: time.Minute, tries: 1}}
+	for _, file := range f.files {
+		if file.Version() > to {
+			break
+		}
+		if err := runner.apply(ctx, file); err != nil {
+			return fmt.Errorf("build what the migrations make: %w", err)
+		}
+	}
+	return nil
+}
+
+// after are the files behind a version.
+func (f *folder) after(version string) []migrate.File {
+	for i, file := range f.files {
+		if file.Version() > version {
+			return f.files[i:]
+		}
+	}
+	return nil
+}
