@@ -59,6 +59,9 @@ type Options struct {
 	// Progress is told how far a step is. Nil is nobody.
 	Progress func(Progress)
 
+	// Reviews is what people decided where a forge drives the run. Nil is no forge.
+	Reviews func(ctx context.Context) ([]task.Review, error)
+
 	// Ask puts a gate's question to a person. Nil is nobody there.
 	Ask func(ctx context.Context, at Place, q task.Question) (task.Answer, error)
 }

@@ -192,6 +192,7 @@ func (s *session) env(
 		s.mu.Lock()
 		s.options.rehearsed(env, s.plan.Name, s.plan.Path, s.plan.Digest)
 		judgeable(env, s.plan, s.state, phase.Name, step.ID)
+		env.Reviews = s.options.Reviews
 		s.mu.Unlock()
 	}
 	if report := s.options.Progress; report != nil {

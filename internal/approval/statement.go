@@ -32,6 +32,7 @@ const Version = 1
 const (
 	ViaTerminal = "terminal" // typed where the run was
 	ViaSSH      = "ssh"      // signed
+	ViaGitHub   = "github"   // a review of an environment; when it was given is not known, only when it was seen
 )
 
 // A Decision is what one person said of a gate.
@@ -40,9 +41,11 @@ type Decision struct {
 	Approved bool       `json:"approved"`  // rejected if not
 	By       string     `json:"by"`        // account, or name in the list of signers
 	Via      string     `json:"via"`       // how it was said
-	At       time.Time  `json:"at"`        // when, by the clock of who said it, UTC
+	At       time.Time  `json:"at"`        // when, by the clock of who said it, UTC; of a review, when it was seen
 	Reason   string     `json:"reason"`    // of a rejection; "" if none was given
 	Covers   task.Basis `json:"covers"`    // what it rests on
+
+	Environment string `json:"environment,omitempty"` // that was reviewed
 }
 
 // Sign has a person's key sign the decision.

@@ -21,3 +21,18 @@ type Statement struct {
 	Text      string `json:"statement"` // the bytes that were signed
 	Signature string `json:"signature"` // of them, in OpenSSH's armored form
 }
+
+// A Review is what a person decided about an environment where the run is
+// driven by a forge, such as GitHub.
+type Review struct {
+	Environment string `json:"environment"` // that was reviewed
+	By          string `json:"by"`          // the account
+	Person      bool   `json:"person"`      // a person's account, not a program's
+	Approved    bool   `json:"approved"`    // rejected if not
+	Comment     string `json:"comment"`     // as it was written
+	Void        string `json:"void"`        // why it cannot count, such as that it may be an earlier attempt's; "" if it can
+}
+
+// A Reviewed is a gate that people open by reviewing environments: a forge asks
+// them before it starts the job behind.
+type Reviewed interface{ Environments() []string }

@@ -91,6 +91,10 @@ type Env struct {
 	Initiator  string      // the account that began the run; "" if the journal does not tell
 	Account    string      // the account that this process works for
 
+	// Reviews returns what people decided about the environments that this run
+	// was started behind. It is nil where no forge drives the run.
+	Reviews func(ctx context.Context) ([]Review, error)
+
 	// What a gate needs to judge rehearsals by.
 	Rehearsing bool   // this is a rehearsal
 	PlanFile   string // the plan's file, as it was named to phasegate

@@ -14,20 +14,23 @@ import (
 )
 
 // Approval opens when enough people who may have approved what is about to
-// happen: by typing the agreed word at the terminal of the run, or by signing
-// with their SSH keys (phasegate approve). An approval covers the plan, every
+// happen: by typing the agreed word at the terminal of the run, by signing with
+// their SSH keys (phasegate approve), or by reviewing the GitHub environment that
+// the job waits behind. An approval covers the plan, every
 // file that it names, and the receipts of the phases before; when any of them
 // changes, it counts no more. A rejection fails the run, whoever else approved.
 // Where too few have spoken and nobody can be asked, the run ends waiting.
 type Approval struct {
-	Summary     string        `with:"summary"`     // what is about to happen and what to look at first, shown to whoever is asked
-	Word        string        `with:"word"`        // the word that approves at a terminal; default approve
-	Environment string        `with:"environment"` // GitHub environment whose reviewers may approve where GitHub Actions drives the run
-	Signers     task.Path     `with:"signers"`     // OpenSSH allowed-signers file of those who may sign: the first principal of a line is the account, others are groups
-	From        []string      `with:"from"`        // accounts and groups that may approve; default all
-	Not         []string      `with:"not"`         // accounts and groups that may not; initiator is whoever began the run
-	Min         int           `with:"min"`         // how many different people have to approve; default 1
-	Expires     time.Duration `with:"expires"`     // how long an approval counts; default 24h
+	Summary     string        `with:"summary"`           // what is about to happen and what to look at first, shown to whoever is asked
+	Word        string        `with:"word"`              // the word that approves at a terminal; default approve
+	Environment string        `with:"environment"`       // GitHub environment whose reviewers may approve where GitHub Actions drives the run
+	More        []string      `with:"more_environments"` // further environments, each to be approved by another person
+	Comment     bool          `with:"digest_in_comment"` // whether a reviewer's comment must have the first 12 digits of the plan's digest
+	Signers     task.Path     `with:"signers"`           // OpenSSH allowed-signers file of those who may sign: the first principal of a line is the account, others are groups
+	From        []string      `with:"from"`              // accounts and groups that may approve; default all
+	Not         []string      `with:"not"`               // accounts and groups that may not; initiator is whoever began the run
+	Min         int           `with:"min"`               // how many different people have to approve; default 1
+	Expires     time.Duration `with:"expires"`           // how long an approval counts; default 24h
 }
 
 // Approved is what the people said, and who else may say something.
@@ -87,7 +90,7 @@ func (a *Approval) Check(context.Context, *task.Env) error {
 
 // Rules returns when the gate opens.
 func (a *Approval) Rules(env *task.Env) (approval.Rules, error) {
-	r := approval.Rules{Summary: a.Summary, From: a.From, Not: a.Not, Min: a.Min, Expires: a.Expires, Initiator: env.Initiator}
+	r := approval.Rules{Summary: a.Summary, From: a.From, Not: a.Not, Min: max(a.Min, len(a.Environments())), Expires: a.Expires, Initiator: env.Initiator}
 	if a.Signers == "" {
 		return r, nil
 	}
@@ -107,6 +110,11 @@ func (a *Approval) Run(ctx context.Context, env *task.Env) (Approved, error) {
 	if err != nil {
 		return Approved{}, err
 	}
+	reviews, void, err := a.reviewed(ctx, env)
+	if err != nil {
+		return Approved{}, err
+	}
+	decisions, unread = append(decisions, reviews...), append(unread, void...)
 	verdict := rules.Judge(decisions, env.Basis, time.Now())
 	if !verdict.Open(rules) && couldAdd(env.Account, rules, verdict) {
 		answer, err := ask(ctx, env, task.Question{Text: a.text(verdict, rules), Want: a.Word, No: reject})

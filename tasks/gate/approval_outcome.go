@@ -76,8 +76,8 @@ func (a *Approval) may(rules approval.Rules, verdict approval.Verdict) []string 
 // how lists the ways to approve.
 func (a *Approval) how(env *task.Env) []string {
 	how := []string{}
-	if a.Environment != "" {
-		how = append(how, "review the GitHub environment "+a.Environment)
+	for _, name := range a.Environments() {
+		how = append(how, "review the GitHub environment "+name)
 	}
 	if a.Signers != "" {
 		how = append(how, fmt.Sprintf("call phasegate approve %s %s", env.Basis.Run, env.Basis.Gate))

@@ -1,0 +1,87 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/gate"
+)
+
+const planDigest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// driven is an Env of a run that alice started at a forge.
+func driven(t *testing.T, reviews ...task.Review) *task.Env {
+	env := tasktest.Env(t)
+	env.Initiator, env.Account = "alice", "alice"
+	env.Basis = task.Basis{Plan: "move", Digest: planDigest, Run: "run-1", Phase: "schema", Gate: "approve"}
+	env.Reviews = func(context.Context) ([]task.Review, error) { return reviews, nil }
+	return env
+}
+
+func review(by, environment string) task.Review {
+	return task.Review{Environment: environment, By: by, Person: true, Approved: true}
+}
+
+func TestReviewsOfAnEnvironmentOpenTheGateByTheSameRules(t *testing.T) {
+	t.Parallel()
+	change := func(r task.Review, how func(*task.Review)) task.Review {
+		how(&r)
+		return r
+	}
+	rejected := change(review("bob", "prod"), func(r *task.Review) { r.Approved = false })
+	for _, c := range []struct {
+		name    string
+		reviews []task.Review
+		gate    gate.Approval
+		want    string // "" is open
+	}{
+		{name: "approved", reviews: []task.Review{review("bob", "prod")}},
+		{name: "bypassed, or no rule", want: "without a review of environment prod"},
+		{name: "another environment's", reviews: []task.Review{review("bob", "staging")}, want: "without a review of environment prod"},
+		{name: "self-given", reviews: []task.Review{review("alice", "prod")}, want: "alice started the run"},
+		{name: "a program's", reviews: []task.Review{change(review("bot", "prod"), func(r *task.Review) { r.Person = false })}, want: "a program's account"},
+		{name: "an earlier attempt's", reviews: []task.Review{change(review("bob", "prod"), func(r *task.Review) { r.Void = "it may be attempt 1's" })}, want: "attempt 1's"},
+		{name: "rejected", reviews: []task.Review{rejected}, want: "rejected by bob"},
+		{name: "approved and rejected by one", reviews: []task.Review{rejected, review("bob", "prod")}, want: "rejected by bob"},
+		{name: "not one of those who may", gate: gate.Approval{From: []string{"carol"}}, reviews: []task.Review{review("bob", "prod")}, want: "bob is not among those who may"},
+		{name: "two people for two environments", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("carol", "prod-2")}},
+		{name: "one person for two environments", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("bob", "prod-2")}, want: "1 of 2 approvals"},
+		{name: "the digest in the comment", gate: gate.Approval{Comment: true}, reviews: []task.Review{change(review("bob", "prod"), func(r *task.Review) { r.Comment = "seen 0123456789ab, go" })}},
+		{name: "no digest in the comment", gate: gate.Approval{Comment: true}, reviews: []task.Review{review("bob", "prod")}, want: "first 12 digits"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := c.gate
+			g.Word, g.Min, g.Expires, g.Environment = "approve", 1, time.Hour, "prod"
+			receipt, err := g.Run(t.Context(), driven(t, c.reviews...))
+			if c.want == "" {
+				if err != nil || !receipt.Approved || receipt.Decisions[0].Via != "github" {
+					t.Fatalf("receipt %+v, error %v", receipt, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, want %q", err, c.want)
+			}
+			if final := strings.Contains(c.want, "rejected"); errors.Is(err, task.ErrClosed) == final {
+				t.Errorf("closed for now is %t: %v", !final, err)
+			}
+		})
+	}
+}
+
+func TestAForgeThatDoesNotAnswerOpensNothing(t *testing.T) {
+	t.Parallel()
+	env := driven(t)
+	down := errors.New("the API answers with status 502")
+	env.Reviews = func(context.Context) ([]task.Review, error) { return nil, down }
+	g := gate.Approval{Word: "approve", Min: 1, Expires: time.Hour, Environment: "prod"}
+	if _, err := g.Run(t.Context(), env); !errors.Is(err, down) {
+		t.Errorf("error %v", err)
+	}
+}
