@@ -43,6 +43,9 @@ func (v *view) summary(s *journal.State) {
 	if command := next(s); command != "" {
 		v.say("next: %s", command)
 	}
+	if s.Status == journal.Interrupted && takesBack(s) {
+		v.say("to take it back: phasegate rollback %s", s.File)
+	}
 }
 
 // proof says how to show later that nothing was taken out of the journal, with

@@ -156,7 +156,7 @@ func (v *view) observe(e journal.Event) {
 		v.opened = e
 		v.say("%s  run %s  plan digest %.12s", v.paint(bold, e.Plan), e.Run, e.Digest)
 		if e.Found != "" {
-			v.say("%s", v.paint(dim, goesOn(e)))
+			v.say("%s", v.paint(dim, v.goesOn(e)))
 		}
 	case journal.PhaseStarted:
 		v.startPhase(e)
@@ -174,21 +174,6 @@ func (v *view) observe(e journal.Event) {
 	case journal.RollbackStarted:
 		v.say("%s", v.paint(bold, "rolling back"))
 	}
-}
-
-// goesOn says how the run was found, and what that means for what comes.
-func goesOn(e journal.Event) string {
-	found := string(e.Found)
-	if e.Found == journal.Running {
-		found = "left by a process that died"
-	}
-	switch {
-	case e.Found == journal.RollingBack || e.Found == journal.RollbackIncomplete:
-		return "goes on with its rollback: phases that are back stay back"
-	case e.Command == "rollback":
-		return "was " + found + "; what it changed is taken back"
-	}
-	return "goes on: it was " + found + "; what is done is not done again"
 }
 
 func (v *view) startPhase(e journal.Event) {
