@@ -47,6 +47,8 @@ func All() task.Set {
 		task.Of("service/restart", &service.Restart{Timeout: 5 * time.Minute}, task.Retryable),
 		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
 
+		task.Of("auth0/tenant", &auth0.Tenant{Access: auth0.Access{Share: 0.8}, Wait: 2 * time.Minute}),
+		task.Look("auth0/drift", &auth0.Drift{Access: auth0.Access{Share: 0.8}}),
 		task.Look("auth0/ready", &auth0.Ready{Access: auth0.Access{Share: 0.8}}),
 		task.Of("auth0/import-users", &auth0.ImportUsers{
 			Access: auth0.Access{Share: 0.8}, Method: auth0.Auto,

@@ -69,6 +69,8 @@ type tenant interface {
 	// ExportUsers calls each with every account of the connection, in no order.
 	ExportUsers(ctx context.Context, connectionID string, each func(account) error) error
 
+	documents
+
 	// Applications returns the client ids of the applications with that name
 	// which carry our mark.
 	Applications(ctx context.Context, name string) ([]string, error)
@@ -79,6 +81,27 @@ type tenant interface {
 
 	// DeleteApplication deletes one; a missing one is no error.
 	DeleteApplication(ctx context.Context, clientID string) error
+}
+
+// documents are the tenant's settings, as they are on the wire. A path is that of
+// the Management API, a part at a time.
+type documents interface {
+	// Document reads a resource. Its error wraps errNone if there is none.
+	Document(ctx context.Context, path ...string) (document, error)
+
+	// Documents lists all resources of a kind that match the parameters; key is the
+	// name of the list in the answer.
+	Documents(ctx context.Context, key string, parameters map[string]string, path ...string) ([]document, error)
+
+	// Checkpointed lists all resources of a kind where the listing goes from one
+	// checkpoint to the next.
+	Checkpointed(ctx context.Context, key string, path ...string) ([]document, error)
+
+	// Make makes a resource. It sends its request once.
+	Make(ctx context.Context, body document, path ...string) error
+
+	// Mend changes a resource.
+	Mend(ctx context.Context, body any, path ...string) error
 }
 
 // A connection is a database of users in the tenant.
