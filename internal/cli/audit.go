@@ -259,10 +259,8 @@ func (a *app) printFindings(r *evidence.Report) error {
 		what = "rehearsal"
 	}
 	status := string(r.Status)
-	for _, f := range r.Findings {
-		if f.What == "journal" && f.Result == evidence.Differs {
-			status += fmt.Sprintf(" as far as event %d tells", r.Events)
-		}
+	if r.Findings[0].Result == evidence.Differs { // the journal's own
+		status = fmt.Sprintf("%s as far as event %d tells", status, r.Events)
 	}
 	fmt.Fprintf(a.Out, "%s %s of plan %s, %s\n\n", what, r.Run, r.Plan, status)
 	table := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
