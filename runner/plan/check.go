@@ -27,7 +27,7 @@ type checker struct {
 }
 
 // check reports what breaks a rule, and completes the plan.
-func (c *checker) check(src []byte) {
+func (c *checker) check() {
 	c.whole = c.readable()
 	for _, rule := range Rules() {
 		if rule.check != nil {
@@ -40,14 +40,15 @@ func (c *checker) check(src []byte) {
 	for _, e := range c.scope.all {
 		e.step.plan = c.plan
 	}
-	c.digest(src)
+	c.digest()
 }
 
 // digest lists the plan's files and completes its digest.
-func (c *checker) digest(src []byte) {
+func (c *checker) digest() {
 	sums := make(map[string][sha256.Size]byte, len(c.sums))
 	c.plan.named = make(map[string]string, len(c.sums))
-	c.plan.sums = map[string]string{Own: hexOf(sha256.Sum256(src))}
+	own := sumText(c.src.whole)
+	c.plan.sums = map[string]string{Own: hexOf(own)}
 	for file, sum := range c.sums {
 		name := fileName(c.dir, file, c.absolute)
 		c.plan.files = append(c.plan.files, file)
@@ -55,7 +56,7 @@ func (c *checker) digest(src []byte) {
 		c.plan.sums[name] = hexOf(sum)
 	}
 	slices.Sort(c.plan.files)
-	c.plan.Digest = Digest(src, sums)
+	c.plan.Digest = digestOf(own, sums)
 }
 
 // checkConfigs decodes the configuration of every step as far as it is known
@@ -63,11 +64,13 @@ func (c *checker) digest(src []byte) {
 // themselves: what they say of a configuration that is wholly known, and which
 // files they will read.
 func checkConfigs(c *checker) {
+	wants := make(map[string][]string, len(c.scope.all))
+	defer func() { c.cycles(wants) }()
 	for _, e := range c.scope.all {
 		refs := &static{scope: c.scope, from: e}
 		c.refs, c.via, c.partial = refs, e.step.With.via, false
 		instance := c.configure(e)
-		e.step.needs = refs.needs
+		e.step.needs, wants[e.step.ID] = refs.needs, refs.wants
 		for _, id := range e.step.After {
 			if !slices.Contains(e.step.needs, id) {
 				e.step.needs = append(e.step.needs, id)

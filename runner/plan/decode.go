@@ -23,6 +23,7 @@ type decoder struct {
 	// refs resolves references. It is nil where they have no place.
 	refs referents
 
+	late     []late          // references to steps that come later
 	partial  bool            // a reference was not resolved since this was last cleared
 	steps    int             // decoded so far
 	absolute map[string]bool // the paths that the plan gives as absolute ones

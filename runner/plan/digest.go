@@ -22,9 +22,24 @@ const digestFrame = "phasegate plan digest 1"
 // and the named files, sorted by name. Each is framed by its name and its own
 // hash, so that no file can pass for a part of another.
 func Digest(src []byte, files map[string][sha256.Size]byte) string {
+	return digestOf(sha256.Sum256(src), files)
+}
+
+// sumText is the SHA-256 of a text, which is not copied as a whole for it.
+func sumText(text string) [sha256.Size]byte {
+	h := sha256.New()
+	part := make([]byte, 32<<10)
+	for len(text) > 0 {
+		n := copy(part, text)
+		h.Write(part[:n])
+		text = text[n:]
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func digestOf(own [sha256.Size]byte, files map[string][sha256.Size]byte) string {
 	h := sha256.New()
 	frame(h, digestFrame)
-	own := sha256.Sum256(src)
 	h.Write(own[:])
 	names := make([]string, 0, len(files))
 	for name := range files {

@@ -1,13 +1,13 @@
 package plan
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -23,11 +23,14 @@ func Load(path string, tasks task.Set) (*Plan, Diagnostics, error) {
 		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
 	defer f.Close()
-	src, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
+	var text strings.Builder // grown once: a large plan is not held twice
+	if info, err := f.Stat(); err == nil {
+		text.Grow(int(min(info.Size(), MaxSize+1)))
+	}
+	if _, err := io.Copy(&text, io.LimitReader(f, MaxSize+1)); err != nil {
 		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
-	plan, diagnostics := Parse(path, src, tasks)
+	plan, diagnostics := parseText(path, text.String(), tasks)
 	return plan, diagnostics, nil
 }
 
@@ -35,8 +38,12 @@ func Load(path string, tasks task.Set) (*Plan, Diagnostics, error) {
 // diagnostics, and its directory is where relative paths start; the files that
 // the steps name are read from there.
 func Parse(path string, src []byte, tasks task.Set) (*Plan, Diagnostics) {
-	r := &report{src: newSource(path, src)}
-	plan := parse(r, src, tasks)
+	return parseText(path, string(src), tasks)
+}
+
+func parseText(path, text string, tasks task.Set) (*Plan, Diagnostics) {
+	r := &report{src: newSource(path, text)}
+	plan := parse(r, tasks)
 	if r.hasErrors() {
 		plan = nil
 	}
@@ -44,11 +51,11 @@ func Parse(path string, src []byte, tasks task.Set) (*Plan, Diagnostics) {
 }
 
 // parse goes on as long as what follows makes sense.
-func parse(r *report, src []byte, tasks task.Set) *Plan {
-	if !readable(r, src) {
+func parse(r *report, tasks task.Set) *Plan {
+	if !readable(r) {
 		return nil
 	}
-	root := parseYAML(r, bytes.TrimPrefix(src, []byte("\uFEFF")))
+	root := parseYAML(r)
 	if root == nil || !surveyed(r, root) {
 		return nil
 	}
@@ -76,7 +83,7 @@ func parse(r *report, src []byte, tasks task.Set) *Plan {
 		decoder: d, plan: plan, scope: plan.scope,
 		sums: map[string][sha256.Size]byte{}, missing: map[string]error{},
 	}
-	c.check(src)
+	c.check()
 	return plan
 }
 

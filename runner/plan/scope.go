@@ -22,6 +22,7 @@ type entry struct {
 type scope struct {
 	steps   map[string]*entry // by id; the first of a repeated one
 	all     []*entry          // in the order of the file
+	made    []entry           // what all points to
 	ids     []string
 	env     map[string]*Variable
 	names   []string // of the variables
@@ -33,33 +34,41 @@ type scope struct {
 
 func newScope(p *Plan) *scope {
 	s := &scope{
-		steps: map[string]*entry{}, env: map[string]*Variable{}, blamed: map[string]bool{},
+		steps: make(map[string]*entry), env: map[string]*Variable{}, blamed: map[string]bool{},
 		fields: map[reflect.Type][]task.Field{}, receipt: map[reflect.Type]map[string]condition.Kind{},
 	}
 	for i := range p.Env {
 		s.env[p.Env[i].Name] = &p.Env[i]
 		s.names = append(s.names, p.Env[i].Name)
 	}
+	count := 0
+	for i := range p.Phases {
+		count += len(p.Phases[i].Gates) + len(p.Phases[i].Steps) + len(p.Phases[i].Rollback)
+	}
+	s.made, s.all, s.ids = make([]entry, 0, count), make([]*entry, 0, count), make([]string, 0, count)
 	order := 0
 	for i := range p.Phases {
 		phase := &p.Phases[i]
 		s.phases = append(s.phases, phase.Name)
 		for j := range phase.Gates {
-			s.add(&entry{step: &phase.Gates[j], phase: i, order: order, gate: true})
+			s.add(entry{step: &phase.Gates[j], phase: i, order: order, gate: true})
 			order++
 		}
 		for j := range phase.Steps {
-			s.add(&entry{step: &phase.Steps[j], phase: i, order: order})
+			s.add(entry{step: &phase.Steps[j], phase: i, order: order})
 			order++
 		}
 		for j := range phase.Rollback {
-			s.add(&entry{step: &phase.Rollback[j], phase: i, order: j, hook: true})
+			s.add(entry{step: &phase.Rollback[j], phase: i, order: j, hook: true})
 		}
 	}
 	return s
 }
 
-func (s *scope) add(e *entry) {
+// add keeps the entry. They are made in one piece, as there are many.
+func (s *scope) add(made entry) {
+	s.made = append(s.made, made)
+	e := &s.made[len(s.made)-1]
 	s.all = append(s.all, e)
 	if _, repeated := s.steps[e.step.ID]; e.step.ID == "" || repeated {
 		return

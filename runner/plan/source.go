@@ -15,12 +15,14 @@ const longestLine = 2000
 // source is the text of a plan's file, with the start of each line.
 type source struct {
 	path  string
+	whole string // as it is in the file
 	text  string // valid UTF-8 with no byte order mark, once it is checked
 	lines []int  // byte offset of each line's start
 }
 
-func newSource(path string, raw []byte) *source {
-	s := &source{path: path, text: strings.TrimPrefix(string(raw), "\uFEFF"), lines: []int{0}}
+func newSource(path, whole string) *source {
+	s := &source{path: path, whole: whole, text: strings.TrimPrefix(whole, "\uFEFF")}
+	s.lines = append(make([]int, 0, strings.Count(s.text, "\n")+1), 0)
 	for i := 0; i < len(s.text); i++ {
 		if s.text[i] == '\n' {
 			s.lines = append(s.lines, i+1)

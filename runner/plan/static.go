@@ -18,6 +18,7 @@ type static struct {
 	scope *scope
 	from  *entry // the step that refers; nil for a probe
 	needs []string
+	wants []string // the same, and the steps that come too late
 }
 
 func (s *static) resolve(d *decoder, ref *reference, how use) (resolved, bool) {
@@ -66,6 +67,9 @@ func (s *static) receipt(d *decoder, ref *reference, how use) (resolved, bool) {
 			f.Hint = d.didYouMean(p.Word, p.Among)
 		}
 		s.relate(f, ref.name)
+		if rule == "step-order" {
+			d.late = append(d.late, late{f, s.from.step.ID, ref.name})
+		}
 		return resolved{}, false
 	}
 	if s.from == nil {
@@ -153,6 +157,9 @@ func (s *static) step(d *decoder, id string) (spec task.Spec, rule string, probl
 		return task.Spec{}, "unknown-step", &condition.Problem{
 			Message: fmt.Sprintf("there is no step %s", quote(id)), Word: id, Among: s.scope.ids,
 		}
+	}
+	if !slices.Contains(s.wants, id) {
+		s.wants = append(s.wants, id)
 	}
 	if reason := s.scope.unreachable(s.from, to); reason != "" {
 		return task.Spec{}, "step-order", &condition.Problem{Message: reason, Hint: "refer to a step that has run by then"}

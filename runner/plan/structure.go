@@ -52,7 +52,7 @@ func (s *survey) node(n *yaml.Node, depth int) extent {
 	if n.Anchor != "" {
 		s.open[n] = true
 	}
-	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, opening) {
+	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, opening) && strings.Contains(n.Value, "env.") {
 		s.mention(n.Value)
 	}
 	e := extent{size: 1 + len(n.Value)/16}

@@ -66,10 +66,12 @@ func checkDuplicates(c *checker) {
 		}
 		first[name] = p
 	}
-	steps, phases, probes := map[string]place{}, map[string]place{}, map[string]place{}
 	for _, e := range c.scope.all {
-		check(steps, "id", "id", e.step.ID, e.step.place)
+		if first := c.scope.steps[e.step.ID]; first != nil && first != e {
+			check(map[string]place{e.step.ID: first.step.place}, "id", "id", e.step.ID, e.step.place)
+		}
 	}
+	phases, probes := map[string]place{}, map[string]place{}
 	for i := range c.plan.Phases {
 		check(phases, "phase name", "name", c.plan.Phases[i].Name, c.plan.Phases[i].place)
 	}

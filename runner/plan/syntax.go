@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,15 +13,15 @@ import (
 
 // parseYAML returns the file's one document, or nil after reporting why there is
 // none.
-func parseYAML(r *report, raw []byte) *yaml.Node {
-	decoder := yaml.NewDecoder(bytes.NewReader(raw))
+func parseYAML(r *report) *yaml.Node {
+	decoder := yaml.NewDecoder(strings.NewReader(r.src.text))
 	root, err := decode(decoder)
 	switch {
 	case errors.Is(err, io.EOF):
 		r.add(Position{Line: 1, Column: 1}, "empty", "the file has only comments").hint(firstLines)
 		return nil
 	case err != nil:
-		explain(r, raw, err)
+		explain(r, err)
 		return nil
 	}
 	if _, err := decode(decoder); !errors.Is(err, io.EOF) {
@@ -63,12 +62,12 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
 
 // explain reports a syntax error where its cause is. The library's own line is
 // often that of the enclosing block, or one too low, and it has no column.
-func explain(r *report, raw []byte, err error) {
+func explain(r *report, err error) {
 	message := err.Error()
 	if match := yamlError.FindStringSubmatch(message); match != nil {
 		message = match[1]
 	}
-	line := failingLine(r.src, raw, message)
+	line := failingLine(r.src, message)
 	s := scanTo(r.src, line)
 	for _, cause := range causes() {
 		if cause(r, s, message, line) {
@@ -81,16 +80,16 @@ func explain(r *report, raw []byte, err error) {
 // failingLine returns the first line with which the library fails in the same
 // way: everything before it can be read. The library looks ahead of what it
 // reads by a line or two, so the search starts from where it stopped.
-func failingLine(src *source, raw []byte, message string) int {
+func failingLine(src *source, message string) int {
 	const searchable = 256 << 10 // bytes up to which many partial readings are cheap
-	input := &lineReader{src: src, raw: raw}
+	input := &lineReader{src: src}
 	_, _ = decode(yaml.NewDecoder(input))
 	fails := func(lines int) bool {
-		end := len(raw)
+		end := len(src.text)
 		if lines < len(src.lines) {
 			end = src.lines[lines]
 		}
-		_, err := decode(yaml.NewDecoder(bytes.NewReader(raw[:end])))
+		_, err := decode(yaml.NewDecoder(strings.NewReader(src.text[:end])))
 		return err != nil && strings.HasSuffix(err.Error(), message)
 	}
 	line := max(1, input.line)
@@ -109,23 +108,22 @@ func failingLine(src *source, raw []byte, message string) int {
 // lineReader hands a file out line by line, and knows how far it got.
 type lineReader struct {
 	src  *source
-	raw  []byte
 	line int // lines handed out, at least in part
 	at   int
 }
 
 func (r *lineReader) Read(p []byte) (int, error) {
-	if r.at == len(r.raw) {
+	if r.at == len(r.src.text) {
 		return 0, io.EOF
 	}
 	if r.line == 0 || r.line < len(r.src.lines) && r.at == r.src.lines[r.line] {
 		r.line++
 	}
-	end := len(r.raw)
+	end := len(r.src.text)
 	if r.line < len(r.src.lines) {
 		end = r.src.lines[r.line]
 	}
-	n := copy(p, r.raw[r.at:end])
+	n := copy(p, r.src.text[r.at:end])
 	r.at += n
 	return n, nil
 }

@@ -88,8 +88,9 @@ func parseReference(whole string, offset int) (*reference, *slip) {
 	inner, fallback, hasFallback := strings.Cut(inner, "||")
 	path := strings.TrimSpace(inner)
 	start := offset + len(opening) + strings.Index(inner, path)
-	names := strings.Split(path, ".")
-	ref := &reference{root: names[0], offset: offset, width: runes(whole), hasFallback: hasFallback}
+	root, rest, _ := strings.Cut(path, ".")
+	name, field, _ := strings.Cut(rest, ".")
+	ref := &reference{root: root, offset: offset, width: runes(whole), hasFallback: hasFallback}
 	wrong := func(message, hint string) (*reference, *slip) {
 		return nil, &slip{start, max(1, runes(path)), message, hint}
 	}
@@ -101,7 +102,7 @@ func parseReference(whole string, offset int) (*reference, *slip) {
 		return wrong("a reference is a name, not an expression", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
 	case want == "":
 		return wrong("there is nothing called "+quote(ref.root)+" to refer to", "write env.NAME, steps.ID.FIELD, run.id or plan.digest")
-	case len(names) != strings.Count(want, ".")+1 || names[len(names)-1] == "" || names[1] == "":
+	case strings.Count(path, ".") != strings.Count(want, ".") || strings.HasSuffix(path, ".") || name == "":
 		return wrong("a reference to "+ref.root+" is written "+want, "")
 	case ref.root == "run" && path != "run.id" || ref.root == "plan" && path != "plan.digest":
 		return wrong(quote(path)+" does not exist", "write "+want)
@@ -112,9 +113,9 @@ func parseReference(whole string, offset int) (*reference, *slip) {
 			return wrong("only steps.ID.FIELD has a default, which is a text in single quotes", "write steps.ID.FIELD || 'text'")
 		}
 	}
-	ref.name, ref.nameAt = names[1], start+len(ref.root)+1
+	ref.name, ref.nameAt = name, start+len(ref.root)+1
 	if ref.root == "steps" {
-		ref.field, ref.fieldAt = names[2], ref.nameAt+len(ref.name)+1
+		ref.field, ref.fieldAt = field, ref.nameAt+len(ref.name)+1
 	}
 	return ref, nil
 }

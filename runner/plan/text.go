@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,12 +19,13 @@ const (
 
 // readable reports the first reason why the file cannot be read as a plan's
 // text at all, and tells whether there is none.
-func readable(r *report, raw []byte) bool {
+func readable(r *report) bool {
+	whole := r.src.whole
 	start := Position{Line: 1, Column: 1}
 	switch {
-	case len(raw) > MaxSize:
+	case len(whole) > MaxSize:
 		r.add(start, "too-large", "the file is larger than 16 MiB")
-	case bytes.HasPrefix(raw, []byte{0xFF, 0xFE}) || bytes.HasPrefix(raw, []byte{0xFE, 0xFF}):
+	case strings.HasPrefix(whole, "\xFF\xFE") || strings.HasPrefix(whole, "\xFE\xFF"):
 		r.add(start, "encoding", "the file is UTF-16").hint("save it as UTF-8")
 	case len(strings.TrimSpace(r.src.text)) == 0:
 		r.add(start, "empty", "the file is empty").hint(firstLines)
