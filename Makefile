@@ -34,7 +34,8 @@ race:
 	@scripts/setup gcc ssh
 	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
-bench: setup ## Run the benchmarks
+bench: setup ## Run the benchmarks: ratios to the like, docs/benchmarks.md has them
+	@scripts/setup peers
 	go test -run '^$$' -bench . -benchmem -timeout 60m ./...
 	cd tools/peers && go test -run '^$$' -bench . -timeout 30m ./...
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -132,104 +130,6 @@ func twoSyncsAStep(b *testing.B, size int64, steps int) time.Duration {
 		}
 	}
 	return time.Since(began)
-}
-
-// A peer is a program that does one thing after another as well. It records
-// nothing.
-type peer struct {
-	program string
-	argv    []string
-	file    string
-	content string
-}
-
-// peers returns those that are installed, each about to start /bin/true so many
-// times.
-func peers(b *testing.B, times int) []peer {
-	b.Helper()
-	var targets strings.Builder
-	for i := range times {
-		fmt.Fprintf(&targets, "s%d:\n\t@/bin/true\n", i)
-	}
-	all := []peer{
-		{"make", []string{"-s"}, "Makefile", "all:" + sequenceOf(" s%d", times) + "\n" + targets.String()},
-		{"task", []string{"--silent"}, "Taskfile.yml", "version: '3'\ntasks:\n  default:\n    cmds:\n" +
-			strings.Repeat("      - /bin/true\n", times)},
-		{"just", []string{"--quiet"}, "justfile", "all:\n" + strings.Repeat("  @/bin/true\n", times)},
-	}
-	return slices.DeleteFunc(all, func(p peer) bool {
-		_, err := exec.LookPath(p.program)
-		if err != nil {
-			b.Logf("%s is not installed, so not measured", p.program)
-		}
-		return err != nil
-	})
-}
-
-func sequenceOf(format string, n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, format, i)
-	}
-	return b.String()
-}
-
-// A cost is what something took.
-type cost struct{ wall, cpu []time.Duration }
-
-func (c *cost) measure(do func()) {
-	began, used := time.Now(), cpuTime()
-	do()
-	c.wall, c.cpu = append(c.wall, time.Since(began)), append(c.cpu, cpuTime()-used)
-}
-
-// cpuTime is what this process and the children that it waited for have used.
-func cpuTime() (sum time.Duration) {
-	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
-		var used unix.Rusage
-		if err := unix.Getrusage(who, &used); err == nil {
-			sum += time.Duration(used.Utime.Nano() + used.Stime.Nano())
-		}
-	}
-	return sum
-}
-
-// A thousand steps that each start a program. Our run is measured inside this
-// process, without the start-up and the reading of the plan that the peers' times
-// have in them: a few milliseconds of the whole.
-func BenchmarkStepsThatStartTrue(b *testing.B) {
-	const steps = 1000
-	s := newSequence(b, steps, func(ctx context.Context, _ *task.Env) error {
-		return command.Command{Argv: []string{"/bin/true"}}.Run(ctx)
-	})
-	others := peers(b, steps)
-	dir := b.TempDir()
-	costs := map[string]*cost{}
-	for _, p := range others {
-		if err := os.WriteFile(filepath.Join(dir, p.file), []byte(p.content), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		costs[p.program] = &cost{}
-	}
-	var ours cost
-	for b.Loop() {
-		ours.measure(func() { s.run(b) })
-		for _, p := range others {
-			costs[p.program].measure(func() {
-				cmd := exec.CommandContext(b.Context(), p.program, p.argv...)
-				cmd.Dir = dir
-				if output, err := cmd.CombinedOutput(); err != nil {
-					b.Fatalf("%s: %v\n%s", p.program, err, output)
-				}
-			})
-		}
-	}
-	b.ReportMetric(float64(median(ours.wall).Microseconds())/steps, "µs/step")
-	b.ReportMetric(float64(median(ours.cpu).Microseconds())/steps, "cpu-µs/step")
-	for name, theirs := range costs {
-		b.ReportMetric(float64(median(ours.wall))/float64(median(theirs.wall)), "wall/"+name)
-		b.ReportMetric(float64(median(ours.cpu))/float64(median(theirs.cpu)), "cpu/"+name)
-	}
 }
 
 func median(of []time.Duration) time.Duration {

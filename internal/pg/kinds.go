@@ -2,7 +2,8 @@ package pg
 
 import (
 	"fmt"
-	"regexp"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // A kind of objects, and the query for them: a name and what is compared.
@@ -14,15 +15,15 @@ type kind struct{ kind, query string }
 const ownSchema = `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
 
 var (
-	aclMacro = regexp.MustCompile(`\{acl (\S+) (\S+) (\S+)\}`)
-	ownMacro = regexp.MustCompile(`\{own (\S+) (\S+)\}`)
+	aclMacro = pattern.Lazy(`\{acl (\S+) (\S+) (\S+)\}`)
+	ownMacro = pattern.Lazy(`\{own (\S+) (\S+)\}`)
 )
 
 func (k kind) sql() string {
-	query := aclMacro.ReplaceAllString(k.query, `array_to_string(array(
+	query := aclMacro().ReplaceAllString(k.query, `array_to_string(array(
 		select distinct concat_ws(' ', p.grantee::regrole, p.privilege_type, p.is_grantable) collate "C"
 		  from aclexplode(coalesce($1, acldefault($2::"char", $3))) p order by 1), ', ')`)
-	query = ownMacro.ReplaceAllString(query, `not exists (
+	query = ownMacro().ReplaceAllString(query, `not exists (
 		select from pg_depend e where e.classid = '$1'::regclass and e.objid = $2 and e.objsubid = 0 and e.deptype = 'e')`)
 	return fmt.Sprintf("select name::text, coalesce(definition, '')::text from (%s) objects(name, definition)", query)
 }

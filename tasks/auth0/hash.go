@@ -3,6 +3,8 @@ package auth0
 import (
 	"encoding/json"
 	"regexp"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // A movedHash is a password hash as a row of a users-imports file carries it
@@ -14,7 +16,7 @@ type movedHash struct {
 
 var (
 	// nativeHash is what Auth0 itself uses: bcrypt at cost 10.
-	nativeHash = regexp.MustCompile(`^\$2[ab]\$10\$[./A-Za-z0-9]{53}$`)
+	nativeHash = pattern.Lazy(`^\$2[ab]\$10\$[./A-Za-z0-9]{53}$`)
 
 	// The other forms say by themselves what they are.
 	selfDescribing = []struct {
@@ -32,7 +34,7 @@ var (
 // whether it is one. Forms that do not say how they were made, such as a bare
 // SHA-256, have to be put into the JSON that Auth0 documents.
 func hashOf(text string) (movedHash, bool) {
-	if nativeHash.MatchString(text) {
+	if nativeHash().MatchString(text) {
 		return movedHash{"password_hash", text}, true
 	}
 	for _, f := range selfDescribing {

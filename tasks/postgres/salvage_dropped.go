@@ -5,9 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // dropped writes what only the replaced database has room for: the named columns
@@ -55,7 +56,7 @@ func (s *salvaging) dropped(ctx context.Context, r relation, identity, columns [
 
 // constant is a default that is the same for every row. Others, such as
 // nextval(), are not called.
-var constant = regexp.MustCompile(`^(?:'(?:[^']|'')*'|-?[0-9.]+|true|false)(?:::[\w ."\[\](),]+)?$`)
+var constant = pattern.Lazy(`^(?:'(?:[^']|'')*'|-?[0-9.]+|true|false)(?:::[\w ."\[\](),]+)?$`)
 
 // notDefault is the condition that one of the columns has another value than it
 // would have by default.
@@ -63,7 +64,7 @@ func notDefault(r relation, columns []string) string {
 	list := make([]string, len(columns))
 	for i, c := range columns {
 		_, value, _ := r.column(c)
-		if !constant.MatchString(value) {
+		if !constant().MatchString(value) {
 			value = "null"
 		}
 		list[i] = fmt.Sprintf("%s::text is distinct from (%s)::text", quote(c), value)

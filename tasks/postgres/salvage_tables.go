@@ -3,11 +3,12 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // A relation is a table as one of the two databases has it.
@@ -154,15 +155,15 @@ func touched(ctx context.Context, conn *pgx.Conn) (map[string][]string, error) {
 
 // assignment finds NEW.column := value where a statement can begin: a comparison
 // elsewhere looks the same.
-var assignment = regexp.MustCompile(`(?is)(?:^|;|\b(?:begin|then|else|loop)\b)\s*new\s*\.\s*("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)\s*:?=`)
+var assignment = pattern.Lazy(`(?is)(?:^|;|\b(?:begin|then|else|loop)\b)\s*new\s*\.\s*("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)\s*:?=`)
 
 // comments are taken out of a function's source.
-var comments = regexp.MustCompile(`(?s)--[^\n]*|/\*.*?\*/`)
+var comments = pattern.Lazy(`(?s)--[^\n]*|/\*.*?\*/`)
 
 func (t trigger) sets() (columns []string) {
 	switch {
 	case t.language == "plpgsql":
-		for _, found := range assignment.FindAllStringSubmatch(comments.ReplaceAllString(t.source, " "), -1) {
+		for _, found := range assignment().FindAllStringSubmatch(comments().ReplaceAllString(t.source, " "), -1) {
 			columns = append(columns, unquoted(found[1]))
 		}
 	case t.function == "moddatetime" || strings.HasPrefix(t.function, "tsvector_update_trigger"):

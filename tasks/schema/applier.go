@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // limits are how long a statement may wait and run.
@@ -119,16 +120,16 @@ func (a *applier) once(ctx context.Context, file migrate.File, transactional boo
 }
 
 var (
-	harmless  = regexp.MustCompile(`(?i)^(?:create|alter|drop|comment|grant|revoke|insert|update|delete|truncate)\s`)
-	sessional = regexp.MustCompile(`(?i)set_config|\bextension\b`)
+	harmless  = pattern.Lazy(`(?i)^(?:create|alter|drop|comment|grant|revoke|insert|update|delete|truncate)\s`)
+	sessional = pattern.Lazy(`(?i)set_config|\bextension\b`)
 )
 
 // leavesSession tells whether a migration sets nothing in the session, as far as
 // its words show: most do not, and then nothing has to be set back.
 func leavesSession(file migrate.File) bool {
 	stmts, err := statements(file)
-	return err == nil && !sessional.Match(file.Bytes()) &&
-		!slices.ContainsFunc(stmts, func(stmt *migrate.Stmt) bool { return !harmless.MatchString(stmt.Text) })
+	return err == nil && !sessional().Match(file.Bytes()) &&
+		!slices.ContainsFunc(stmts, func(stmt *migrate.Stmt) bool { return !harmless().MatchString(stmt.Text) })
 }
 
 // watchFile lets whoever watches see the database before the file.

@@ -3,11 +3,11 @@ package schema
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 )
@@ -44,10 +44,10 @@ func dumpObjects(ctx context.Context, dsn redact.Secret, database string, option
 var (
 	// entry is the comment in front of each object. The owner is left out: what
 	// makes somebody the owner is in the definition.
-	entry = regexp.MustCompile(`^-- Name: (.*); Type: (.*); Schema: (.*); Owner:`)
+	entry = pattern.Lazy(`^-- Name: (.*); Type: (.*); Schema: (.*); Owner:`)
 
 	// accidental are lines that depend on the moment or on the place in the dump.
-	accidental = regexp.MustCompile(`^(\\(un)?restrict |SET default_(tablespace|table_access_method|with_oids) = |-- PostgreSQL database dump complete$|--$|\s*$)`)
+	accidental = pattern.Lazy(`^(\\(un)?restrict |SET default_(tablespace|table_access_method|with_oids) = |-- PostgreSQL database dump complete$|--$|\s*$)`)
 )
 
 // parseObjects cuts a dump into objects.
@@ -55,11 +55,11 @@ func parseObjects(text string) objects {
 	found, name := objects{}, ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		if match := entry.FindStringSubmatch(line); match != nil {
+		if match := entry().FindStringSubmatch(line); match != nil {
 			name = match[2] + " " + strings.TrimPrefix(match[3]+".", "-.") + match[1]
 			continue
 		}
-		if name != "" && !accidental.MatchString(line) {
+		if name != "" && !accidental().MatchString(line) {
 			found[name] += line + "\n"
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"ariga.io/atlas/sql/migrate"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -40,7 +40,7 @@ func (a *applier) outsideOnce(ctx context.Context, file migrate.File) error {
 }
 
 // setting is a statement that only changes the session.
-var setting = regexp.MustCompile(`(?i)^(set|reset)\s+(?:session\s+)?(\w+)`)
+var setting = pattern.Lazy(`(?i)^(set|reset)\s+(?:session\s+)?(\w+)`)
 
 // resume puts the session into the state in which an earlier call left it: what
 // the migration has set holds for the statements that are left. It decides
@@ -59,7 +59,7 @@ func (a *applier) resume(ctx context.Context, file migrate.File) error {
 		return err
 	}
 	for _, stmt := range stmts[:min(revision.Applied, len(stmts))] {
-		match := setting.FindStringSubmatch(stmt.Text)
+		match := setting().FindStringSubmatch(stmt.Text)
 		if match == nil || strings.EqualFold(match[2], "local") || strings.EqualFold(match[2], "transaction") {
 			continue
 		}
@@ -73,7 +73,7 @@ func (a *applier) resume(ctx context.Context, file migrate.File) error {
 
 // alone are the statements that PostgreSQL refuses in a transaction, those that
 // end one, and those that may do so inside.
-var alone = regexp.MustCompile(`(?i)^(?:` +
+var alone = pattern.Lazy(`(?i)^(?:` +
 	`(?:create|drop)\s+(?:database|tablespace|subscription)|alter\s+(?:system|database|subscription)|` +
 	`vacuum|cluster|reindex|call|do|discard|checkpoint|` +
 	`begin|start\s+transaction|commit|end|abort|rollback|savepoint|release|prepare\s+transaction)\b`)
@@ -86,7 +86,7 @@ func (a *applier) outside(ctx context.Context, text string) error {
 	if concurrently().MatchString(line) {
 		return a.concurrently(ctx, text, line, doubt)
 	}
-	if alone.MatchString(line) || a.database.inTransaction() {
+	if alone().MatchString(line) || a.database.inTransaction() {
 		return a.inside(ctx, text)
 	}
 	if err := a.inside(ctx, "begin"); err != nil {

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/internal/pg"
 )
 
@@ -224,10 +224,10 @@ func (d *decoder) string(wanted bool) (string, error) {
 }
 
 // setval finds the parts of what sets a sequence.
-var setval = regexp.MustCompile(`^SELECT pg_catalog\.setval\(E?'((?:[^']|'')+)', (-?\d+), (true|false)\);\s*$`)
+var setval = pattern.Lazy(`^SELECT pg_catalog\.setval\(E?'((?:[^']|'')+)', (-?\d+), (true|false)\);\s*$`)
 
 func parseSetval(statement string) (pg.Sequence, error) {
-	found := setval.FindStringSubmatch(statement)
+	found := setval().FindStringSubmatch(statement)
 	if found == nil {
 		return pg.Sequence{}, errors.New("the archive sets a sequence in a way that is not known")
 	}
