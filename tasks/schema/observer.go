@@ -1,12 +1,16 @@
 package schema
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // An observer watches the statements of migrations in a copy. Locks and file
@@ -42,11 +46,16 @@ func (o *observer) begin(ctx context.Context, file migrate.File, transactional b
 // statement runs one and looks at what it did.
 func (o *observer) statement(ctx context.Context, stmt *migrate.Stmt, run func() error) error {
 	done := statementReport{Place: o.folder.place(o.file, stmt, 0), SQL: stmt.Text, Locks: []lockReport{}, Rewritten: []string{}}
+	var passing []lockReport
+	if !o.transactional {
+		o.locked = map[string]int{} // those of the statement before are gone
+		run = o.sampled(ctx, run, &passing)
+	}
 	begin := time.Now()
 	err := run()
 	done.since(begin)
 	if err == nil {
-		err = o.look(ctx, &done)
+		err = o.look(ctx, &done, passing)
 	}
 	o.current().Statements = append(o.current().Statements, done)
 	return err
@@ -71,9 +80,42 @@ func (o *observer) failed(err error) {
 	}
 }
 
-// look finds the locks that the statement was the first to take, and what it
-// wrote anew. Outside a transaction its locks are gone by then.
-func (o *observer) look(ctx context.Context, done *statementReport) error {
+// sampled looks at the locks from another session while run runs, as often as it
+// can: those of a statement that is no transaction with its record, such as one
+// that works concurrently, are gone afterwards. One held for less than a
+// millisecond may be missed.
+func (o *observer) sampled(ctx context.Context, run func() error, seen *[]lockReport) func() error {
+	return func() error {
+		pool := stdlib.OpenDB(*o.database.config.Copy())
+		defer func() { _ = pool.Close() }()
+		session, err := pool.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("connect once more to the copy: %w", err)
+		}
+		defer func() { _ = session.Close() }()
+		pid := o.database.backend() // asked now: the session is busy then
+		over, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for over.Err() == nil {
+				locks, err := o.locks(context.WithoutCancel(ctx), session, pid)
+				if err != nil {
+					return
+				}
+				*seen = append(*seen, locks...)
+			}
+		}()
+		err = run()
+		stop()
+		<-ended
+		return err
+	}
+}
+
+// look finds the locks that the statement was the first to take, those seen in
+// passing among them, and what it wrote anew.
+func (o *observer) look(ctx context.Context, done *statementReport, passing []lockReport) error {
 	now, err := o.relations(ctx)
 	if err != nil {
 		return err
@@ -85,14 +127,11 @@ func (o *observer) look(ctx context.Context, done *statementReport) error {
 			o.before[i].file = now[j].file
 		}
 	}
-	if !o.transactional {
-		return nil
-	}
-	locks, err := o.locks(ctx)
+	locks, err := o.locks(ctx, o.database.conn, o.database.backend())
 	if err != nil {
 		return err
 	}
-	for _, lock := range locks {
+	for _, lock := range strongest(append(passing, locks...)) {
 		if strength(lock.Mode) > o.locked[lock.Table] {
 			o.locked[lock.Table] = strength(lock.Mode)
 			done.Locks = append(done.Locks, lock)
@@ -123,14 +162,19 @@ func (o *observer) relations(ctx context.Context) ([]relation, error) {
 	return list, rows.Err()
 }
 
-// locks returns the session's locks on relations that were there before the
-// file, the strongest of each.
-func (o *observer) locks(ctx context.Context) ([]lockReport, error) {
-	rows, err := o.database.conn.QueryContext(ctx, `
+// A querier is a session or several.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// locks returns the locks of a session on relations that were there before the
+// file.
+func (o *observer) locks(ctx context.Context, from querier, pid uint32) ([]lockReport, error) {
+	rows, err := from.QueryContext(ctx, `
 		select relation::bigint, mode from pg_locks
-		 where pid = pg_backend_pid() and locktype = 'relation' and granted
+		 where pid = $1 and locktype = 'relation' and granted
 		   and database = (select oid from pg_database where datname = current_database())
-		 order by relation`)
+		 order by relation`, int64(pid))
 	if err != nil {
 		return nil, fmt.Errorf("look at the locks: %w", err)
 	}
@@ -146,14 +190,15 @@ func (o *observer) locks(ctx context.Context) ([]lockReport, error) {
 		if i < 0 {
 			continue
 		}
-		lock := lockReport{Table: o.before[i].name, Mode: mode}
-		if last := len(list) - 1; last >= 0 && list[last].Table == lock.Table {
-			if strength(mode) > strength(list[last].Mode) {
-				list[last] = lock
-			}
-			continue
-		}
-		list = append(list, lock)
+		list = append(list, lockReport{Table: o.before[i].name, Mode: mode})
 	}
 	return list, rows.Err()
+}
+
+// strongest keeps the strongest lock of each table, by name.
+func strongest(locks []lockReport) []lockReport {
+	slices.SortFunc(locks, func(a, b lockReport) int {
+		return cmp.Or(strings.Compare(a.Table, b.Table), strength(b.Mode)-strength(a.Mode))
+	})
+	return slices.CompactFunc(locks, func(a, b lockReport) bool { return a.Table == b.Table })
 }

@@ -113,13 +113,14 @@ func weighty(t *testing.T) task.Path {
 	t.Helper()
 	return write(t,
 		"1_tables.sql", "create table people (id int primary key, age int);\ncreate table notes (id int);\n"+
-			"insert into people select i, i from generate_series(1, 1000) i;\n",
+			"insert into people select i, i from generate_series(1, 1000) i;\ninsert into notes values (1);\n"+
+			"create function slow(int) returns int immutable language plpgsql as $$ begin perform pg_sleep(0.3); return $1; end $$;\n",
 		"2_weighty.sql", "create table wards (id int primary key);\n"+
 			"alter table wards add column n bigint;\n"+
 			"create index on people (age);\n"+
 			"alter table people add column code uuid default gen_random_uuid();\n"+
 			"alter table people add column ward int references wards;\n",
-		"3_outside.sql", outside+"create index concurrently people_ward on people (ward);\n")
+		"3_outside.sql", outside+"create index concurrently notes_slow on notes (slow(id));\nalter table people add column n int;\n")
 }
 
 func TestLocksAndRewritesAreThoseOfEachStatement(t *testing.T) {
@@ -132,7 +133,7 @@ func TestLocksAndRewritesAreThoseOfEachStatement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if receipt.Migrations != 2 || receipt.Statements != 6 || receipt.Rewrites != 1 {
+	if receipt.Migrations != 2 || receipt.Statements != 7 || receipt.Rewrites != 1 {
 		t.Errorf("receipt %+v", receipt)
 	}
 	report := reportOf(t, receipt)
@@ -153,6 +154,11 @@ func TestLocksAndRewritesAreThoseOfEachStatement(t *testing.T) {
 		}
 		if got := strings.Join(locks, ", "); got != want.lock || strings.Join(s.Rewritten, ", ") != want.rewritten {
 			t.Errorf("%s: locks %q, rewritten %v, want %+v", s.Place, got, s.Rewritten, want)
+		}
+	}
+	for i, want := range []string{"{public.notes ShareUpdateExclusiveLock}", "{public.people AccessExclusiveLock}"} {
+		if got := fmt.Sprint(report.Migrations[1].Statements[i].Locks); !strings.Contains(got, want) {
+			t.Errorf("outside of a transaction, statement %d: locks %s, want %s", i+1, got, want)
 		}
 	}
 }

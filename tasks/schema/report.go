@@ -16,7 +16,7 @@ type report struct {
 
 type migrationReport struct {
 	Version     string            `json:"version"`
-	Transaction bool              `json:"transaction"` // whether it is run in one; if not, its locks are not seen
+	Transaction bool              `json:"transaction"` // whether it is run in one; if not, each statement has its own locks
 	Statements  []statementReport `json:"statements"`
 	CommitMS    float64           `json:"commit_ms"`
 	Error       string            `json:"error,omitempty"`
@@ -58,6 +58,10 @@ func strength(mode string) int { return max(0, slices.Index(modes(), mode)) }
 // like this.
 func keepsWritersOut(mode string) bool { return strength(mode) >= strength("ShareLock") }
 
+func (s statementReport) keepsWritersOut() bool {
+	return slices.ContainsFunc(s.Locks, func(l lockReport) bool { return keepsWritersOut(l.Mode) })
+}
+
 // summarize fills in what the receipt tells of the statements.
 func (r *report) summarize(receipt *Rehearsal) {
 	var total, window, longest float64
@@ -85,11 +89,19 @@ func (r *report) summarize(receipt *Rehearsal) {
 }
 
 // window is how long a migration keeps writers out of a table that was there
-// before: from the beginning of the first statement that does to the commit.
+// before: from the beginning of the first statement that does to the commit, or,
+// outside of a transaction, during each statement that does.
 func (m *migrationReport) window() float64 {
-	first := slices.IndexFunc(m.Statements, func(s statementReport) bool {
-		return slices.ContainsFunc(s.Locks, func(l lockReport) bool { return keepsWritersOut(l.Mode) })
-	})
+	if !m.Transaction {
+		window := 0.0
+		for _, s := range m.Statements {
+			if s.keepsWritersOut() {
+				window += s.MS
+			}
+		}
+		return window
+	}
+	first := slices.IndexFunc(m.Statements, statementReport.keepsWritersOut)
 	if first < 0 {
 		return 0
 	}
