@@ -14,7 +14,7 @@ import (
 func TestTheTwelveMistakesAreFoundAtTheRightToken(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ mistake, file, token string }{
-		{"an unknown key", "12-01-unknown-key", "sumary"},
+		{"an unknown key", "12-01-unknown-key", "sumary"}, //nolint:misspell // the mistake
 		{"a wrong type", "12-02-wrong-type", "users"},
 		{"a missing required key", "12-03-missing-key", "summary"}, // the first token of the step that lacks it
 		{"a duplicate id", "12-04-duplicate-id", "ready"},
