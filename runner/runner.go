@@ -25,6 +25,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -58,6 +59,9 @@ type Options struct {
 
 	// Progress is told how far a step is. Nil is nobody.
 	Progress func(Progress)
+
+	// Driver is what drives the run, a JSON object for the journal. Nil is a person.
+	Driver json.RawMessage
 
 	// Reviews is what people decided where a forge drives the run. Nil is no forge.
 	Reviews func(ctx context.Context) ([]task.Review, error)

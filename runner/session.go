@@ -171,7 +171,7 @@ func (s *session) begin(ctx context.Context, command string) error {
 		Plan: s.plan.Name, File: s.plan.Path, Digest: s.plan.Digest, Phases: names(s.plan), Files: files,
 		Rehearsal: s.options.Rehearsal,
 		Variables: s.options.Environ.Fingerprints(s.run),
-		Found:     s.state.Status, PID: os.Getpid(), Host: host, By: s.options.Account,
+		Found:     s.state.Status, PID: os.Getpid(), Host: host, By: s.options.Account, Driver: s.options.Driver,
 	})
 	if command == "rollback" {
 		s.goBack()

@@ -100,6 +100,7 @@ func (a *app) bind(ctx context.Context, p *plan.Plan) (runner.Options, error) {
 	if inDatabase(a.Journal) {
 		secrets = append(secrets, redact.NewSecret(a.Journal))
 	}
+	a.maskInJob(secrets)
 	mask := redact.NewMasker(secrets...)
 	return runner.Options{
 		Store: store, Dir: a.dir(), Environ: environ, Version: revision(), Account: a.Account,

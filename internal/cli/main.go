@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/medlogistics/phasegate/ci"
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -81,6 +82,9 @@ type app struct {
 	opened journal.Store // nil until it is needed
 	aside  string        // where shipped plans are unpacked; "" is beside the journals
 
+	ci  string  // the flag --ci
+	job *ci.Job // nil outside of one
+
 	shown  *atomic.Pointer[view] // of the run at work; nil where there is none
 	atOnce chan struct{}         // closed when the call is to end in the middle of its work
 }
@@ -99,6 +103,7 @@ func newApp(around Surroundings) *app {
 }
 
 func (a *app) main(args []string) int {
+	defer a.flush()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(a.Out)
@@ -153,6 +158,7 @@ Environment:
 	}
 	root.PersistentFlags().StringVar(&a.settings.Journal, "journal", "",
 		"where runs are kept, a directory or a postgres:// URL (default $PHASEGATE_JOURNAL, else phasegate-runs)")
+	root.PersistentFlags().StringVar(&a.ci, "ci", "", "github or none (default github where GITHUB_ACTIONS is true)")
 	root.AddCommand(
 		a.previewPlan(),
 		a.graph(),
@@ -187,6 +193,9 @@ func (a *app) configure(ctx context.Context) error {
 	}
 	if err := a.level.UnmarshalText([]byte(a.Log)); err != nil {
 		return fail(ExitUsage, task.Hint(fmt.Errorf("PHASEGATE_LOG is %q", a.Log), "set it to debug, info, warn or error"))
+	}
+	if err := a.findJob(); err != nil {
+		return err
 	}
 	a.log = a.logger(nil)
 	return nil

@@ -103,12 +103,17 @@ func (a *app) carryOut(
 	if a.person != nil {
 		o.Ask = view.ask
 	}
+	closeJob, err := a.inJob(ctx, p, &o)
+	if err != nil {
+		return err
+	}
 	unlock, err := a.alone(ctx, p, o, family)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	state, err := do(ctx, p, o)
+	closeJob(state)
 	if err != nil {
 		return told(state, err)
 	}

@@ -88,6 +88,9 @@ type Event struct {
 	PID   int    `json:"pid,omitempty"`   // of the process
 	Host  string `json:"host,omitempty"`  // its machine
 	By    string `json:"by,omitempty"`    // the account that the process worked for
+	// Driver is what drives the run where a person does not, such as a job of
+	// GitHub Actions, as it says of itself.
+	Driver json.RawMessage `json:"driver,omitempty"`
 
 	// Stated, beside Phase and Step.
 

@@ -1,0 +1,73 @@
+// Package ci is phasegate in a job of GitHub Actions: what it tells the runner,
+// the page that reviewers read, the reviews that open a gate, and the workflow
+// that drives a plan. It watches a run's events; the engine does not know it.
+//
+// Facts about the platform come from the sources of its runner
+// (github.com/actions/runner) and from https://docs.github.com/actions.
+package ci
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+)
+
+// A Job is the job of a workflow that this process works in.
+type Job struct {
+	Repository string // OWNER/NAME
+	RunID      string // of the workflow
+	Attempt    int    // of the workflow's run, from 1
+	Actor      string // the account that started this attempt
+	API        string // where GitHub's API is
+	Server     string // where GitHub's pages are
+	Workspace  string // where the repository is checked out
+
+	Token redact.Secret // reads the run's reviews; zero where the job has none
+
+	log     io.Writer // the step's output, which the runner reads
+	output  string    // file of the job's outputs
+	summary string    // file of the step's page
+
+	oidcURL   string // where the run's identity token comes from; "" where the job may ask for none
+	oidcToken redact.Secret
+}
+
+// FromEnvironment returns the job that the variables of GitHub's runner
+// describe. The token that reads reviews is GITHUB_TOKEN.
+func FromEnvironment(lookup func(string) (string, bool), log io.Writer) (*Job, error) {
+	get := func(name string) string {
+		value, _ := lookup(name)
+		return value
+	}
+	j := &Job{
+		Repository: get("GITHUB_REPOSITORY"), RunID: get("GITHUB_RUN_ID"),
+		Actor: get("GITHUB_TRIGGERING_ACTOR"), API: get("GITHUB_API_URL"), Server: get("GITHUB_SERVER_URL"),
+		Workspace: get("GITHUB_WORKSPACE"), Token: redact.NewSecret(get("GITHUB_TOKEN")),
+		log: log, output: get("GITHUB_OUTPUT"), summary: get("GITHUB_STEP_SUMMARY"),
+		oidcURL: get("ACTIONS_ID_TOKEN_REQUEST_URL"), oidcToken: redact.NewSecret(get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")),
+	}
+	if j.Actor == "" { // runners before 2.301 do not tell who started a re-run
+		j.Actor = get("GITHUB_ACTOR")
+	}
+	if j.Repository == "" || j.RunID == "" {
+		return nil, errors.New("GITHUB_REPOSITORY and GITHUB_RUN_ID are not set: this is no job of GitHub Actions")
+	}
+	j.Attempt = 1
+	if attempt := get("GITHUB_RUN_ATTEMPT"); attempt != "" {
+		n, err := strconv.Atoi(attempt)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("GITHUB_RUN_ATTEMPT is %q, not a number from 1", attempt)
+		}
+		j.Attempt = n
+	}
+	if j.API == "" {
+		j.API = "https://api.github.com"
+	}
+	if j.Server == "" {
+		j.Server = "https://github.com"
+	}
+	return j, nil
+}

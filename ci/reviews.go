@@ -1,0 +1,128 @@
+package ci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// reviewed is one entry of a run's history of reviews:
+// https://docs.github.com/rest/actions/workflow-runs#get-the-review-history-for-a-workflow-run.
+// There is no time in it and no attempt: created_at of an environment is the
+// environment's own.
+type reviewed struct {
+	State   string `json:"state"` // approved, rejected or pending
+	Comment string `json:"comment"`
+	User    struct {
+		Login string `json:"login"`
+		Type  string `json:"type"` // User or Bot
+	} `json:"user"`
+	Environments []struct {
+		Name string `json:"name"`
+	} `json:"environments"`
+}
+
+const (
+	reviewsTimeout = 30 * time.Second
+	reviewsTries   = 4
+	mostReviews    = 1 << 20 // bytes
+)
+
+// Reviews returns what people decided about the environments of this run, as far
+// as it may count. The history is that of the run, not of an attempt: from the
+// second attempt on, the reviews of an environment count only if there is one
+// for each attempt.
+func (j *Job) Reviews(ctx context.Context) ([]task.Review, error) {
+	if j.Token.IsZero() {
+		return nil, task.Hint(errors.New("read the run's reviews: there is no token"),
+			"give the step GITHUB_TOKEN: ${{ github.token }}, and the job the permission actions: read")
+	}
+	entries, err := j.history(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the run's reviews: %w", err)
+	}
+	given := map[string]int{}
+	for _, entry := range entries {
+		for _, environment := range entry.Environments {
+			if entry.State == "approved" {
+				given[environment.Name]++
+			}
+		}
+	}
+	var reviews []task.Review
+	for _, entry := range entries {
+		if entry.State != "approved" && entry.State != "rejected" {
+			continue
+		}
+		for _, environment := range entry.Environments {
+			review := task.Review{
+				Environment: environment.Name, By: entry.User.Login, Person: entry.User.Type == "User",
+				Approved: entry.State == "approved", Comment: entry.Comment,
+			}
+			if n := given[environment.Name]; review.Approved && n < j.Attempt {
+				review.Void = fmt.Sprintf("this is attempt %d of the workflow's run, and environment %s was approved %d times: "+
+					"it may be an earlier attempt's", j.Attempt, environment.Name, n)
+			}
+			reviews = append(reviews, review)
+		}
+	}
+	return reviews, nil
+}
+
+// history asks GitHub, again where it does not answer for now.
+func (j *Job) history(ctx context.Context) ([]reviewed, error) {
+	ctx, cancel := context.WithTimeout(ctx, reviewsTimeout)
+	defer cancel()
+	wait := time.Second
+	for try := 1; ; try++ {
+		entries, again, err := j.askHistory(ctx)
+		if err == nil || !again || try == reviewsTries {
+			return entries, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+		wait *= 2
+	}
+}
+
+func (j *Job) askHistory(ctx context.Context) (entries []reviewed, again bool, err error) {
+	url := fmt.Sprintf("%s/repos/%s/actions/runs/%s/approvals", j.API, j.Repository, j.RunID)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, false, err
+	}
+	request.Header.Set("Accept", "application/vnd.github+json")
+	request.Header.Set("X-GitHub-Api-Version", "2022-11-28")
+	request.Header.Set("Authorization", "Bearer "+j.Token.Reveal())
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, true, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, mostReviews))
+	if err != nil {
+		return nil, true, err
+	}
+	switch status := response.StatusCode; {
+	case status >= 500 || status == http.StatusTooManyRequests:
+		return nil, true, fmt.Errorf("GitHub answers with status %d", status)
+	case status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusUnauthorized:
+		return nil, false, task.Hint(fmt.Errorf("GitHub answers with status %d", status),
+			"give the job the permission actions: read")
+	case status != http.StatusOK:
+		return nil, false, fmt.Errorf("GitHub answers with status %d", status)
+	}
+	if err := json.Unmarshal(body, &entries); err != nil {
+		return nil, false, fmt.Errorf("read GitHub's answer: %w", err)
+	}
+	return entries, false, nil
+}
