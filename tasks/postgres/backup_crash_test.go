@@ -119,7 +119,7 @@ func TestBackupThatCannotBeWrittenSaysWhyAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, awkward), t.TempDir()
 	child := startChild(t, "backup limited", "DSN="+dsn.Reveal(), "DIR="+dir, "SAVED="+filepath.Join(t.TempDir(), "saved"))
-	if said := child.says(); !strings.Contains(said, "write the archive") || !strings.Contains(said, syscall.EFBIG.Error()) {
+	if said := child.says(); !strings.Contains(said, ": write the archive: ") || strings.Contains(said, "read the archive back") || !strings.Contains(said, syscall.EFBIG.Error()) {
 		t.Errorf("the child says %q", said)
 	}
 	_ = child.Wait()

@@ -81,6 +81,9 @@ func readBack(ctx context.Context, archive *archive, keys keys) (format.Contents
 	if errors.Is(err, format.ErrVersion) {
 		return contents, task.Hint(err, "use the client programs of PostgreSQL 18 or older, named in PG_BIN")
 	}
+	if failed := archive.growth.failure(); failed != nil {
+		return contents, failed // its writer's error, not ours
+	}
 	if err != nil {
 		return contents, fmt.Errorf("read the archive back: %w", err)
 	}

@@ -37,6 +37,16 @@ func (g *growth) end(err error) {
 	g.more.Broadcast()
 }
 
+// failure is why the file will not be whole, nil if it is or may be.
+func (g *growth) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended == io.EOF { //nolint:errorlint // set by end alone
+		return nil
+	}
+	return g.ended
+}
+
 // beyond waits until there are bytes behind the first at of them, and returns
 // how many. At the end of a whole file the error is io.EOF.
 func (g *growth) beyond(at int64) (int64, error) {
