@@ -48,7 +48,7 @@ func readProperties(ctx context.Context, conn *pgx.Conn, oid uint32) (properties
 	}
 	rows, err := conn.Query(ctx, `
 		select coalesce(r.rolname, '')::text, a.privilege_type, a.is_grantable
-		  from pg_database d, aclexplode(d.datacl) a left join pg_roles r on r.oid = a.grantee
+		  from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a left join pg_roles r on r.oid = a.grantee
 		 where d.oid = $1 order by 1, 2, 3`, oid)
 	if err == nil {
 		p.grants, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (g grant, err error) {
@@ -102,7 +102,7 @@ func (p properties) apply(ctx context.Context, conn *pgx.Conn, d database) error
 }
 
 func (p properties) equal(q properties) bool {
-	return p.connectionLimit == q.connectionLimit && p.comment == q.comment && p.ownACL == q.ownACL &&
+	return p.connectionLimit == q.connectionLimit && p.comment == q.comment &&
 		slices.Equal(p.grants, q.grants) && slices.Equal(p.settings, q.settings)
 }
 
@@ -116,6 +116,9 @@ func (p properties) statements(d database) []string {
 		list = append(list, fmt.Sprintf("revoke all on database %s from public, %s", on, quote(d.owner)))
 	}
 	for _, g := range p.grants {
+		if !p.ownACL {
+			break // the default ones
+		}
 		to, option := "public", ""
 		if g.role != "" {
 			to = quote(g.role)

@@ -56,6 +56,10 @@ func (r *renaming) run(ctx context.Context, env *task.Env, name string, now time
 		return err
 	}
 	r.begun = true
+	if err := carryOver(ctx, r.conn, name, r.swap.To); err != nil {
+		// The data is what matters now; the copy has what the live database had when it was staged.
+		env.Log.Warn("settings or privileges of the live database that were changed since the copy are not carried over", "error", err)
+	}
 	return r.exchange(ctx)
 }
 

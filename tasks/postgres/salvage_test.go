@@ -31,10 +31,7 @@ type rolledBack struct {
 func rollBack(t testing.TB, before string, writes ...string) *rolledBack {
 	t.Helper()
 	r := &rolledBack{TB: t, live: database(t, before)}
-	waitFor(t, func() bool { // until no other test has a transaction open, whose writes could be new
-		r.since = value[string](t, r.live, "select pg_current_snapshot()::text")
-		return strings.HasSuffix(r.since, ":")
-	})
+	r.since = snapshot(t, r.live)
 	back := staged(t, stage(r.live), tasktest.Env(t))
 	for _, sql := range writes {
 		execute(t, r.live, sql)
@@ -45,6 +42,17 @@ func rollBack(t testing.TB, before string, writes ...string) *rolledBack {
 	}
 	dropLater(t, r.swap.Replaced)
 	return r
+}
+
+// snapshot returns one in which no transaction of another test is open, whose
+// writes could be new.
+func snapshot(t testing.TB, dsn redact.Secret) (text string) {
+	t.Helper()
+	waitFor(t, func() bool {
+		text = value[string](t, dsn, "select pg_current_snapshot()::text")
+		return strings.HasSuffix(text, ":")
+	})
+	return text
 }
 
 func (r *rolledBack) salvage() *postgres.Salvage {

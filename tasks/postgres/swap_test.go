@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,31 @@ func TestSwapEndsSessionsAndKeepsTheReplacedDatabaseClosed(t *testing.T) {
 	}
 	if v := value[string](t, opened(t, receipt.Replaced), "select v from t"); v != "after" {
 		t.Errorf("replaced has %q", v)
+	}
+}
+
+func TestSwapCarriesOverWhatWasChangedSinceTheCopy(t *testing.T) {
+	t.Parallel()
+	live := database(t, "create table t ()")
+	db := name(t, live)
+	someone, other := role(t, live, ""), role(t, live, "")
+	execute(t, live, fmt.Sprintf(`
+		alter database %[1]s set work_mem to '5MB'; alter role %[2]s in database %[1]s set datestyle to 'German';
+		comment on database %[1]s is 'before'; grant create on database %[1]s to %[2]s`, db, someone.role))
+	back := staged(t, stage(live), tasktest.Env(t))
+	execute(t, live, fmt.Sprintf(`
+		alter database %[1]s reset work_mem; alter database %[1]s set search_path to "$user", other; alter role %[2]s in database %[1]s reset all;
+		alter database %[1]s connection limit 17; comment on database %[1]s is null;
+		revoke create on database %[1]s from %[2]s; revoke connect on database %[1]s from public; grant connect on database %[1]s to %[3]s with grant option;
+		alter database %[1]s owner to %[3]s`, db, someone.role, other.role))
+	want := describeDatabase(t, db)
+	receipt, err := swap(live, back.Database).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropLater(t, receipt.Replaced)
+	if got := describeDatabase(t, db); got != want {
+		t.Errorf("the database is\n%s\nwant\n%s", got, want)
 	}
 }
 
