@@ -74,6 +74,11 @@ func (l *lookout) look(ctx context.Context, interval time.Duration) (last string
 // blockers describes the sessions that the migration waits for now: by number
 // and application, not by person.
 func (l *lookout) blockers(ctx context.Context) (string, error) {
+	// Not the context of the wait: a query that is cut off would cost the session,
+	// and a connection that takes longer than one wait is there for the next.
+	looking := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	if l.conn == nil || l.conn.IsClosed() {
 		conn, err := pgx.ConnectConfig(ctx, l.config.Copy())
 		if err != nil {
@@ -81,10 +86,10 @@ func (l *lookout) blockers(ctx context.Context) (string, error) {
 		}
 		l.conn = conn
 	}
+	if looking.Err() != nil {
+		return "", nil
+	}
 	var who sql.NullString
-	// Not the context of the wait: a query that is cut off would cost the session.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
 	err := l.conn.QueryRow(ctx, `
 		select string_agg(case when p = 0 then 'a prepared transaction, see pg_prepared_xacts'
 		                       else format('pid %s (%s, %s for %s s)', p, coalesce(nullif(application_name, ''), 'unnamed'),

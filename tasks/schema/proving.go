@@ -109,6 +109,15 @@ func (p *prover) prove(ctx context.Context) error {
 	return nil
 }
 
+// refused says of each version with a reverse why it is not proven.
+func (p *prover) refused(err error) []string {
+	list := make([]string, len(p.provable))
+	for i, file := range p.provable {
+		list[i] = fmt.Sprintf("%s: %v", file.Version(), err)
+	}
+	return list
+}
+
 // contents reads every table of the copy, but for the history's, which a first
 // migration brings in.
 func (p *prover) contents(ctx context.Context) ([]pg.Table, error) {

@@ -36,11 +36,16 @@ func stall(t testing.TB, dsn redact.Secret, open time.Duration, work func()) tim
 		}
 		longest <- worst
 	}()
-	end := time.AfterFunc(open, func() { _, _ = report.Exec(context.Background(), "commit") })
+	ended := make(chan struct{})
+	end := time.AfterFunc(open, func() {
+		_, _ = report.Exec(context.Background(), "commit")
+		close(ended)
+	})
 	work()
 	if end.Stop() {
-		t.Error("the change did not wait for the long transaction: this shows nothing")
+		t.Fatal("the change did not wait for the long transaction: this shows nothing")
 	}
+	<-ended
 	stop()
 	return <-longest
 }

@@ -1,0 +1,101 @@
+package schema_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+)
+
+func TestALockHeldByAnotherSessionIsWaitedForInShortTurns(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), wards(t)
+	first := apply(dsn, dir)
+	first.To = "2"
+	mustApply(t, first)
+	other := connect(t, redact.NewSecret(dsn.Reveal()))
+	if _, err := other.Exec(t.Context(), "set application_name = 'reporting'; begin; select * from wards"); err != nil {
+		t.Fatal(err)
+	}
+	a := apply(dsn, dir)
+	a.LockTimeout, a.LockTries = 150*time.Millisecond, 3
+	_, err := a.Run(t.Context(), tasktest.Env(t))
+	fails(t, err, "3_floor.sql:1", "SQLSTATE 55P03", "tried 3 times for 150ms", fmt.Sprintf("waited for: pid %d (reporting, idle in transaction for ", other.PgConn().PID()))
+	if s := status(t, dsn, dir, ""); s.Version != "2" {
+		t.Errorf("status %+v", s)
+	}
+
+	a.LockTries = 100
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.Run(t.Context(), tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "it queues for the lock", func() bool {
+		return query[bool](t, dsn, "select exists (select from pg_locks where not granted and relation = 'wards'::regclass)")
+	})
+	if _, err := other.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("after the lock was given up: %v", err)
+	}
+}
+
+func TestTwoAtOnceAreRefused(t *testing.T) {
+	t.Parallel()
+	dsn, dir := postgrestest.Database(t), wards(t)
+	lock, err := pg.Acquire(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = apply(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	fails(t, err, "another phasegate works on it")
+	lock.Release()
+	mustApply(t, apply(dsn, dir))
+}
+
+func TestAnInterruptionLeavesWholeMigrationsOnly(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := write(t, "1_a.sql", "create table a (id int);\n", "2_b.sql", "create table b (id int);\nselect pg_sleep(60);\n")
+	cause := errors.New("interrupted by the operator")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := apply(dsn, dir).Run(ctx, tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "it sleeps", func() bool {
+		return query[bool](t, dsn, "select exists (select from pg_stat_activity where datname = current_database() and state = 'active' and query like 'select pg_sleep(60)%')")
+	})
+	cancel(cause)
+	if err := <-done; !errors.Is(err, cause) || !strings.Contains(err.Error(), "2_b.sql:2") {
+		t.Errorf("error %v", err)
+	}
+	if !hasTable(t, dsn, "a") || hasTable(t, dsn, "b") {
+		t.Error("not exactly the whole migrations are there")
+	}
+	if s := status(t, dsn, dir, ""); s.Version != "1" || s.Pending != 1 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestWhatAMigrationSetsDoesNotReachTheNext(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := write(t,
+		"1_a.sql", "create schema other;\nset search_path = other;\nset lock_timeout = 0;\ncreate table a (id int);\n",
+		"2_b.sql", "create table b (id int);\n")
+	mustApply(t, apply(dsn, dir))
+	if !hasTable(t, dsn, "other.a") || !hasTable(t, dsn, "public.b") {
+		t.Error("the second migration ran with the first one's search path")
+	}
+}
