@@ -40,13 +40,18 @@ type stage struct {
 
 func newStage(t *testing.T, users int, limits auth0.Plan) *stage {
 	t.Helper()
+	return stageOf(t, "auth0-migration", sandbox.Options{Users: users, Unmigratable: true, Plan: limits})
+}
+
+// stageOf is a plan that ships, on a sandbox like that.
+func stageOf(t *testing.T, name string, o sandbox.Options) *stage {
+	t.Helper()
 	self, err := exec.LookPath("phasegate")
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := sandbox.Start(t.Context(), sandbox.Options{
-		Users: users, Unmigratable: true, Plan: limits, Self: self, Log: slog.New(slog.DiscardHandler),
-	})
+	o.Self, o.Log = self, slog.New(slog.DiscardHandler)
+	box, err := sandbox.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +61,14 @@ func newStage(t *testing.T, users int, limits auth0.Plan) *stage {
 		}
 	})
 	dir := t.TempDir()
-	return &stage{T: t, box: box, dir: dir, plan: unattended(t, dir)}
+	return &stage{T: t, box: box, dir: dir, plan: unattended(t, name, dir)}
 }
 
-// unattended writes a copy of the flagship plan without the gates that only a
+// unattended writes a copy of a plan that ships, without the gates that only a
 // person opens: nobody is at the terminal of a test.
-func unattended(t *testing.T, dir string) string {
+func unattended(t *testing.T, name, dir string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../plans/auth0-migration.yaml")
+	text, err := os.ReadFile("../../plans/" + name + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

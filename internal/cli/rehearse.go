@@ -278,5 +278,10 @@ func contents(ctx context.Context, box *sandbox.Sandbox) ([]pg.Table, error) {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return pg.Contents(ctx, conn)
+	tables, err := pg.Contents(ctx, conn)
+	return slices.DeleteFunc(tables, func(t pg.Table) bool { return t.Schema == revisions }), err
 }
+
+// revisions is where schema/apply and schema/revert keep what they did. It is
+// not the application's, and stays where the schema is reverted in place.
+const revisions = "atlas_schema_revisions"

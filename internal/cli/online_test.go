@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/medlogistics/phasegate/internal/sandbox"
+)
+
+// A ward is people at work: a hundred times a second somebody looks something up
+// and a nurse writes down what was given. It counts what was answered.
+type ward struct {
+	s          *stage
+	key, order string
+
+	mu       sync.Mutex
+	failures []string
+	reads    int
+	written  int           // administrations that the API said it has
+	longest  time.Duration // of one request
+}
+
+// atWork has the ward work until stop is called.
+func (s *stage) atWork() (w *ward, stop func()) {
+	s.Helper()
+	w = &ward{s: s}
+	conn := s.connect()
+	err := conn.QueryRow(s.Context(), `select (select api_key from users where role = 'nurse' and is_active limit 1),
+		(select id::text from medication_orders limit 1)`).Scan(&w.key, &w.order)
+	if err != nil {
+		s.Fatal(err)
+	}
+	_ = conn.Close(s.Context())
+	ctx, cancel := context.WithCancel(s.Context())
+	var working sync.WaitGroup
+	client := &http.Client{Timeout: 5 * time.Second}
+	working.Go(func() {
+		for tick := time.NewTicker(10 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+			working.Go(func() { w.request(client, "GET", "/api/me", nil, http.StatusOK) })
+			working.Go(func() {
+				w.request(client, "POST", "/api/administrations", map[string]string{"order_id": w.order}, http.StatusCreated)
+			})
+		}
+	})
+	return w, func() { cancel(); working.Wait() }
+}
+
+// request asks once, and notes what became of it.
+func (w *ward) request(client *http.Client, method, path string, body any, want int) {
+	encoded, _ := json.Marshal(body)
+	request, err := http.NewRequest(method, w.s.box.Env()["API_URL"]+path, bytes.NewReader(encoded))
+	if err != nil {
+		panic(err)
+	}
+	request.Header.Set("X-API-Key", w.key)
+	began := time.Now()
+	response, err := client.Do(request)
+	took := time.Since(began)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.longest = max(w.longest, took)
+	if err != nil {
+		w.failures = append(w.failures, err.Error())
+		return
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	switch {
+	case response.StatusCode != want:
+		w.failures = append(w.failures, fmt.Sprintf("%s %s: status %d", method, path, response.StatusCode))
+	case method == "POST":
+		w.written++
+	default:
+		w.reads++
+	}
+}
+
+// The plan for a hospital that cannot stop: nobody notices the cut-over, nor the
+// way back, and everything that was written in between stays.
+func TestNobodyNoticesTheOnlineCutOverNorItsRollback(t *testing.T) {
+	t.Parallel()
+	users := 40
+	if os.Getenv("PHASEGATE_SOAK") != "" {
+		users = 5_000
+	}
+	s := stageOf(t, "auth0-migration-online", sandbox.Options{Users: users, Unmigratable: true, Balanced: true})
+	count := func() (n int) {
+		conn := s.connect()
+		defer conn.Close(s.Context())
+		if err := conn.QueryRow(s.Context(), "select count(*) from medication_administrations").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	tables := func() (names []string) {
+		for _, table := range s.contents() {
+			if table.Schema != revisions {
+				names = append(names, table.Schema+"."+table.Name)
+			}
+		}
+		return names
+	}
+	before, structure := count(), tables()
+	w, stop := s.atWork()
+	s.phasegate(ExitDone, "run", s.plan)
+	s.everyoneHasOneAccount()
+	output := s.phasegate(ExitDone, "rollback", s.plan)
+	stop()
+	if len(w.failures) > 0 {
+		t.Errorf("%d of %d requests failed, the first: %s", len(w.failures), len(w.failures)+w.reads+w.written, w.failures[0])
+	}
+	if got := count(); got != before+w.written {
+		t.Errorf("%d administrations are there: %d were, and the ward was told of %d more", got, before, w.written)
+	}
+	if after := tables(); !slices.Equal(structure, after) {
+		t.Errorf("the tables after the rollback are %v, and were %v", after, structure)
+	}
+	if w.written < 20 || w.reads < 20 {
+		t.Errorf("the ward was hardly at work: %d reads, %d writes", w.reads, w.written)
+	}
+	t.Logf("%d reads and %d writes, the longest took %s", w.reads, w.written, w.longest)
+	if strings.Contains(output, "salvage") {
+		t.Error("there was something to salvage")
+	}
+}
