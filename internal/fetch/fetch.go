@@ -74,14 +74,7 @@ func authorities(file string) (*x509.CertPool, error) {
 }
 
 // CheckURL says what is wrong with a page's address, or returns nil.
-func CheckURL(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		// The text itself may hold a password, so it is not repeated.
-		return task.Hint(errors.New("it is not the address of a page"), "write it as https://host/path or http://host:port/path, without user and password")
-	}
-	return nil
-}
+func CheckURL(address string) error { return task.CheckURL(address) }
 
 // Get asks for the page once. The error wraps the context's cause if the
 // context ended first; it names the page without user, password and query.

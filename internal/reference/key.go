@@ -131,6 +131,8 @@ func typeName(t reflect.Type) string {
 		return "size"
 	case reflect.TypeFor[task.Percent]():
 		return "percentage"
+	case reflect.TypeFor[task.URL]():
+		return "URL"
 	case reflect.TypeFor[redact.Secret]():
 		return "secret"
 	}

@@ -162,7 +162,7 @@ func value(k key, references bool) *schema {
 		return &schema{Type: "string", Pattern: `\$\{\{\s*env\.`}
 	case reflect.TypeFor[task.Path](), reflect.TypeFor[task.Condition]():
 		return &schema{Type: "string", MinLength: 1, Not: &schema{Pattern: reference}}
-	case reflect.TypeFor[plan.Template]():
+	case reflect.TypeFor[plan.Template](), reflect.TypeFor[task.URL]():
 		return &schema{Type: "string", Pattern: `^https?://|` + reference}
 	}
 	if words(k.typ) != nil {

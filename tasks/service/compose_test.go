@@ -88,8 +88,8 @@ func TestAComposeServiceIsStartedAndStopped(t *testing.T) {
 	t.Parallel()
 	file, project, url := newProject(t)
 	api := address(t, "compose://api?file="+file+"&project="+project)
-	start := &service.Start{Service: api, URL: url, Timeout: time.Minute}
-	stop := &service.Stop{Service: api, URL: url, Timeout: time.Minute}
+	start := &service.Start{Service: api, URL: task.URL(url), Timeout: time.Minute}
+	stop := &service.Stop{Service: api, URL: task.URL(url), Timeout: time.Minute}
 	env := tasktest.Env(t)
 
 	for range 2 { // from nothing, then from a stopped container

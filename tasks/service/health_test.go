@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/service"
 )
 
@@ -40,7 +41,7 @@ func TestHealthIsWhatThePageSays(t *testing.T) {
 				_, _ = io.WriteString(w, c.body)
 			}))
 			defer server.Close()
-			healthy := &service.Healthy{URL: server.URL, Expect: c.expect, Timeout: 100 * time.Millisecond}
+			healthy := &service.Healthy{URL: task.URL(server.URL), Expect: c.expect, Timeout: 100 * time.Millisecond}
 			receipt, err := healthy.Run(t.Context(), tasktest.Env(t))
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
@@ -63,7 +64,7 @@ func TestHealthyAsksAgainUntilItsTimeIsOver(t *testing.T) {
 		_, _ = io.WriteString(w, `{"status":"healthy"}`)
 	}))
 	defer server.Close()
-	healthy := &service.Healthy{URL: server.URL, Timeout: 10 * time.Second}
+	healthy := &service.Healthy{URL: task.URL(server.URL), Timeout: 10 * time.Second}
 	if receipt, err := healthy.Run(t.Context(), tasktest.Env(t)); err != nil || receipt.Looks != 3 {
 		t.Errorf("receipt %+v, error %v", receipt, err)
 	}

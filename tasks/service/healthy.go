@@ -13,7 +13,7 @@ import (
 // service's process runs, or that its database lets one connect, proves
 // nothing and is not asked.
 type Healthy struct {
-	URL     string            `with:"url,required"` // the health page, http or https
+	URL     task.URL          `with:"url,required"` // the health page, http or https
 	Expect  map[string]string `with:"expect"`       // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
 	Timeout time.Duration     `with:"timeout"`      // how long to go on asking until it is so; default 10s
 	CAFile  string            `with:"ca_file"`      // PEM file of authorities to trust beside the system's
@@ -29,7 +29,7 @@ type Health struct {
 
 // Validate holds that the address is one.
 func (h *Healthy) Validate() error {
-	if err := fetch.CheckURL(h.URL); err != nil {
+	if err := fetch.CheckURL(string(h.URL)); err != nil {
 		return fmt.Errorf("url: %w", err)
 	}
 	return positive(h.Timeout)
@@ -38,17 +38,17 @@ func (h *Healthy) Validate() error {
 // Check holds that the request can be made. The page itself may be down until
 // an earlier step has started the service.
 func (h *Healthy) Check(context.Context, *task.Env) error {
-	_, err := newPage(h.URL, h.Expect, h.CAFile)
+	_, err := newPage(string(h.URL), h.Expect, h.CAFile)
 	return err
 }
 
 // Run asks until the page says that all is well.
 func (h *Healthy) Run(ctx context.Context, _ *task.Env) (Health, error) {
-	page, err := newPage(h.URL, h.Expect, h.CAFile)
+	page, err := newPage(string(h.URL), h.Expect, h.CAFile)
 	if err != nil {
 		return Health{}, err
 	}
-	receipt := Health{URL: fetch.Shown(h.URL)}
+	receipt := Health{URL: fetch.Shown(string(h.URL))}
 	within, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	err = poll(within, 250*time.Millisecond, func(within context.Context) error {

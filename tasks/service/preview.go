@@ -21,7 +21,7 @@ func (s *Stop) Preview(context.Context, *task.Env) (task.Preview, error) {
 func (s *Start) Preview(context.Context, *task.Env) (task.Preview, error) {
 	return task.Preview{Does: []string{
 		s.Service.control.line("start"),
-		fmt.Sprintf("wait until %s is healthy, %s at most", fetch.Shown(s.URL), s.Timeout),
+		fmt.Sprintf("wait until %s is healthy, %s at most", fetch.Shown(string(s.URL)), s.Timeout),
 	}}, nil
 }
 

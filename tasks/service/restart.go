@@ -15,7 +15,7 @@ import (
 // without a pause: the next one is stopped only when this one is healthy.
 type Restart struct {
 	Service Address           `with:"service,required"` // of the instance: compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
-	URL     string            `with:"url,required"`     // the health page of this very instance, not of what stands in front of all
+	URL     task.URL          `with:"url,required"`     // the health page of this very instance, not of what stands in front of all
 	Expect  map[string]string `with:"expect"`           // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
 	Timeout time.Duration     `with:"timeout"`          // for all of it together; default 5m
 	CAFile  string            `with:"ca_file"`          // PEM file of authorities to trust beside the system's
@@ -47,7 +47,7 @@ func (r *Restart) start() Start {
 
 // Run stops the instance and starts it. One that is down is started.
 func (r *Restart) Run(ctx context.Context, env *task.Env) (Restarted, error) {
-	receipt := Restarted{Service: r.Service.String(), URL: fetch.Shown(r.URL)}
+	receipt := Restarted{Service: r.Service.String(), URL: fetch.Shown(string(r.URL))}
 	begin := time.Now()
 	if err := r.stop(ctx); err != nil {
 		if ctx.Err() != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 func restartOf(t testing.TB, s testService) *service.Restart {
-	return &service.Restart{Service: address(t, s.address()), URL: s.url, Timeout: 20 * time.Second}
+	return &service.Restart{Service: address(t, s.address()), URL: task.URL(s.url), Timeout: 20 * time.Second}
 }
 
 func TestRestartKeepsTheContract(t *testing.T) {
@@ -23,7 +23,7 @@ func TestRestartKeepsTheContract(t *testing.T) {
 		Spec: task.Of("service/restart", &service.Restart{Timeout: 20 * time.Second}),
 		Configure: func(config any) {
 			c := config.(*service.Restart)
-			c.Service, c.URL = address(t, s.address()), s.url
+			c.Service, c.URL = address(t, s.address()), task.URL(s.url)
 		},
 	})
 }
@@ -43,7 +43,7 @@ func TestRestartPutsAnotherProcessInThePlaceOfTheFirst(t *testing.T) {
 	if receipt.Service != s.address() || receipt.URL != s.url {
 		t.Errorf("receipt %+v", receipt)
 	}
-	healthy := &service.Healthy{URL: s.url, Timeout: time.Second}
+	healthy := &service.Healthy{URL: task.URL(s.url), Timeout: time.Second}
 	if _, err := healthy.Run(t.Context(), tasktest.Env(t)); err != nil {
 		t.Errorf("after the restart: %v", err)
 	}

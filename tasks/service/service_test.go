@@ -30,11 +30,11 @@ func address(t testing.TB, text string) service.Address {
 }
 
 func stopOf(t testing.TB, s testService) *service.Stop {
-	return &service.Stop{Service: address(t, s.address()), URL: s.url, Timeout: 20 * time.Second}
+	return &service.Stop{Service: address(t, s.address()), URL: task.URL(s.url), Timeout: 20 * time.Second}
 }
 
 func startOf(t testing.TB, s testService) *service.Start {
-	return &service.Start{Service: address(t, s.address()), URL: s.url, Timeout: 20 * time.Second}
+	return &service.Start{Service: address(t, s.address()), URL: task.URL(s.url), Timeout: 20 * time.Second}
 }
 
 func mustStart(t *testing.T, s testService) service.Started {
@@ -60,18 +60,18 @@ func TestTheTasksKeepTheContract(t *testing.T) {
 		Spec: task.Of("service/start", &service.Start{Timeout: 20 * time.Second}),
 		Configure: func(config any) {
 			c := config.(*service.Start)
-			c.Service, c.URL = address(t, s.address()), s.url
+			c.Service, c.URL = address(t, s.address()), task.URL(s.url)
 		},
 	})
 	tasktest.Conform(t, tasktest.Case{
 		Spec:      task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
-		Configure: func(config any) { config.(*service.Healthy).URL = s.url },
+		Configure: func(config any) { config.(*service.Healthy).URL = task.URL(s.url) },
 	})
 	tasktest.Conform(t, tasktest.Case{
 		Spec: task.Of("service/stop", &service.Stop{Timeout: 20 * time.Second}),
 		Configure: func(config any) {
 			c := config.(*service.Stop)
-			c.Service, c.URL, c.Database = address(t, s.address()), s.url, dsn
+			c.Service, c.URL, c.Database = address(t, s.address()), task.URL(s.url), dsn
 		},
 		Secrets: []string{dsn.Reveal()},
 	})
@@ -132,7 +132,7 @@ func starter(address, url, dir string) int {
 	if err := a.UnmarshalText([]byte(address)); err != nil {
 		return 2
 	}
-	start := &service.Start{Service: a, URL: url, Timeout: 20 * time.Second}
+	start := &service.Start{Service: a, URL: task.URL(url), Timeout: 20 * time.Second}
 	_, err := start.Run(context.Background(), &task.Env{
 		Dir: dir, Log: slog.New(slog.DiscardHandler), Progress: func(int64, int64, string) {},
 	})
@@ -157,7 +157,7 @@ func TestADaemonThatAScriptStartsOutlivesPhasegate(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("the start took %s: it waited for the daemon's outputs", took)
 	}
-	healthy := &service.Healthy{URL: s.url, Timeout: 5 * time.Second}
+	healthy := &service.Healthy{URL: task.URL(s.url), Timeout: 5 * time.Second}
 	for range 3 { // each look makes the daemon write to the output that it was given
 		if _, err := healthy.Run(t.Context(), tasktest.Env(t)); err != nil {
 			t.Fatalf("the daemon has ended with its starter: %v", err)
@@ -240,7 +240,7 @@ func TestStopFailsWhenItsPageStillAnswers(t *testing.T) {
 	defer untrusted.Close()
 	for _, url := range []string{plain.URL, untrusted.URL} {
 		stop := stopOf(t, newService(t))
-		stop.URL, stop.Timeout = url, 500*time.Millisecond
+		stop.URL, stop.Timeout = task.URL(url), 500*time.Millisecond
 		if _, err := stop.Run(t.Context(), tasktest.Env(t)); err == nil || !strings.Contains(err.Error(), "still answers") {
 			t.Errorf("%s: error %v", url, err)
 		}
@@ -255,7 +255,7 @@ func TestStopTakesAProxyWithNobodyBehindItForDown(t *testing.T) {
 	defer proxy.Close()
 	s := newService(t)
 	stop := stopOf(t, s)
-	stop.URL = proxy.URL
+	stop.URL = task.URL(proxy.URL)
 	if _, err := stop.Run(t.Context(), tasktest.Env(t)); !isSkip(err) {
 		t.Errorf("error %v", err)
 	}
@@ -287,7 +287,7 @@ func TestByHandFailure09AnOpenDatabaseDoesNotMakeTheServiceHealthy(t *testing.T)
 	}
 	defer conn.Close(context.Background())
 
-	healthy := &service.Healthy{URL: s.url, Timeout: time.Second}
+	healthy := &service.Healthy{URL: task.URL(s.url), Timeout: time.Second}
 	if receipt, err := healthy.Run(t.Context(), tasktest.Env(t)); err == nil {
 		t.Errorf("the service is down and was found healthy: %+v", receipt)
 	}

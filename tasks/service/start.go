@@ -16,7 +16,7 @@ import (
 // run's directory.
 type Start struct {
 	Service Address           `with:"service,required,held"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
-	URL     string            `with:"url,required"`          // the health page, http or https
+	URL     task.URL          `with:"url,required"`          // the health page, http or https
 	Expect  map[string]string `with:"expect"`                // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
 	Timeout time.Duration     `with:"timeout"`               // how long it may take to become healthy; default 5m
 	CAFile  string            `with:"ca_file"`               // PEM file of authorities to trust beside the system's
@@ -40,7 +40,7 @@ func (s *Start) Validate() error {
 	if err := s.Service.validate(); err != nil {
 		return err
 	}
-	if err := fetch.CheckURL(s.URL); err != nil {
+	if err := fetch.CheckURL(string(s.URL)); err != nil {
 		return fmt.Errorf("url: %w", err)
 	}
 	return positive(s.Timeout)
@@ -48,7 +48,7 @@ func (s *Start) Validate() error {
 
 // Check holds that the service's manager answers.
 func (s *Start) Check(ctx context.Context, _ *task.Env) error {
-	if _, err := newPage(s.URL, s.Expect, s.CAFile); err != nil {
+	if _, err := newPage(string(s.URL), s.Expect, s.CAFile); err != nil {
 		return err
 	}
 	return s.Service.control.check(ctx)
@@ -56,8 +56,8 @@ func (s *Start) Check(ctx context.Context, _ *task.Env) error {
 
 // Run starts the service and waits.
 func (s *Start) Run(ctx context.Context, env *task.Env) (Started, error) {
-	receipt := Started{Service: s.Service.String(), URL: fetch.Shown(s.URL)}
-	page, err := newPage(s.URL, s.Expect, s.CAFile)
+	receipt := Started{Service: s.Service.String(), URL: fetch.Shown(string(s.URL))}
+	page, err := newPage(string(s.URL), s.Expect, s.CAFile)
 	if err != nil {
 		return receipt, err
 	}

@@ -17,7 +17,7 @@ import (
 // by itself.
 type Stop struct {
 	Service  Address       `with:"service,required,held"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
-	URL      string        `with:"url"`                   // a page of the service that must no longer answer: refused, or 502 to 504 from a proxy in front
+	URL      task.URL      `with:"url"`                   // a page of the service that must no longer answer: refused, or 502 to 504 from a proxy in front
 	Database redact.Secret `with:"database"`              // connection string of the database that the service must have let go of
 	Ignore   []string      `with:"ignore"`                // application names whose connections to the database may stay, such as a monitor's
 	Timeout  time.Duration `with:"timeout"`               // for all of it together; default 1m
@@ -37,7 +37,7 @@ func (s *Stop) Validate() error {
 		return err
 	}
 	if s.URL != "" {
-		if err := fetch.CheckURL(s.URL); err != nil {
+		if err := fetch.CheckURL(string(s.URL)); err != nil {
 			return fmt.Errorf("url: %w", err)
 		}
 	}
@@ -97,7 +97,7 @@ func (s *Stop) late(ctx context.Context, err error) error {
 }
 
 func (s *Stop) waitDown(ctx context.Context) error {
-	page, err := newPage(s.URL, nil, "")
+	page, err := newPage(string(s.URL), nil, "")
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/service"
 )
 
@@ -71,8 +72,8 @@ func startAndStopUnit(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	unit := address(t, "systemd://medlog?scope=user")
-	start := &service.Start{Service: unit, URL: string(url), Timeout: 20 * time.Second}
-	stop := &service.Stop{Service: unit, URL: string(url), Timeout: 20 * time.Second}
+	start := &service.Start{Service: unit, URL: task.URL(url), Timeout: 20 * time.Second}
+	stop := &service.Stop{Service: unit, URL: task.URL(url), Timeout: 20 * time.Second}
 	env := tasktest.Env(t)
 	for range 2 {
 		if err := start.Check(t.Context(), env); err != nil {

@@ -17,7 +17,7 @@ import (
 // a text in it, soon enough. It asks once; a step that may have to wait says
 // retry. A redirect is not followed: its status is what is judged.
 type Check struct {
-	URL          string                   `with:"url,required"`  // the page, http or https
+	URL          task.URL                 `with:"url,required"`  // the page, http or https
 	Status       int                      `with:"status"`        // the HTTP status it must answer with; default 200
 	BodyContains string                   `with:"body_contains"` // a text that must stand in its first MiB; default none
 	MaxLatency   time.Duration            `with:"max_latency"`   // the longest it may take, connecting included; default no limit but timeout
@@ -36,7 +36,7 @@ type Page struct {
 
 // Validate holds that the address is one and the limits are possible.
 func (c *Check) Validate() error {
-	if err := fetch.CheckURL(c.URL); err != nil {
+	if err := fetch.CheckURL(string(c.URL)); err != nil {
 		return fmt.Errorf("url: %w", err)
 	}
 	if c.Status < 100 || c.Status > 599 {
@@ -63,8 +63,8 @@ func (c *Check) Run(ctx context.Context, _ *task.Env) (Page, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("no answer within %s", c.Timeout))
 	defer cancel()
-	answer, err := client.Get(ctx, c.URL, c.Headers)
-	receipt := Page{fetch.Shown(c.URL), answer.Status, answer.Latency.Milliseconds(), len(answer.Body)}
+	answer, err := client.Get(ctx, string(c.URL), c.Headers)
+	receipt := Page{fetch.Shown(string(c.URL)), answer.Status, answer.Latency.Milliseconds(), len(answer.Body)}
 	if err == nil {
 		err = c.judge(answer)
 	}
@@ -72,7 +72,7 @@ func (c *Check) Run(ctx context.Context, _ *task.Env) (Page, error) {
 }
 
 func (c *Check) judge(answer fetch.Answer) error {
-	page := fetch.Shown(c.URL)
+	page := fetch.Shown(string(c.URL))
 	switch {
 	case answer.Status != c.Status && answer.Location != "":
 		return task.Hint(fmt.Errorf("%s answers with status %d, a redirect, not with %d", page, answer.Status, c.Status),

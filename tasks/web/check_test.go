@@ -59,7 +59,7 @@ func spec() task.Spec {
 // check returns the task with its defaults, asking for a page of the server.
 func check(server *httptest.Server, path string) *web.Check {
 	c := spec().New().Config().(*web.Check)
-	c.URL = server.URL + path
+	c.URL = task.URL(server.URL + path)
 	return c
 }
 
@@ -70,7 +70,7 @@ func TestCheckKeepsTheContract(t *testing.T) {
 		Spec: spec(),
 		Configure: func(config any) {
 			c := config.(*web.Check)
-			c.URL, c.Headers = server.URL+"/api/users?token=hush-hush", map[string]redact.Secret{"X-API-Key": redact.NewSecret(key)}
+			c.URL, c.Headers = task.URL(server.URL+"/api/users?token=hush-hush"), map[string]redact.Secret{"X-API-Key": redact.NewSecret(key)}
 		},
 		Secrets: []string{key, "hush-hush"},
 	})

@@ -148,8 +148,9 @@ func (s *Stop) Holds(context.Context, *task.Env) error { return nil }
 // Reload is a task with the keys of the others that holds nothing.
 type Reload struct {
 	done
-	Service string `with:"service,required"` // a text
-	Drain   int    `with:"drain"`            // a whole number
+	Service string   `with:"service,required"` // a text
+	Drain   int      `with:"drain"`            // a whole number
+	Page    task.URL `with:"page"`             // the address of a page
 }
 
 // Validate refuses what no service can have.
