@@ -28,6 +28,7 @@ func All() task.Set {
 		}, task.Copies),
 		task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second}, task.Retryable),
 		task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second}, task.Retryable),
+		task.Of("postgres/restore", &postgres.RestoreInPlace{LockWait: 30 * time.Second}, task.Alters),
 		task.Look("postgres/salvage", &postgres.Salvage{LockWait: time.Minute}),
 		task.Of("postgres/replay", &postgres.Replay{Batch: 500, LockWait: 10 * time.Second}, task.Alters),
 		task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute}),

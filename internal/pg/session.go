@@ -92,3 +92,12 @@ func Close(conn *pgx.Conn) {
 func BeginRead(ctx context.Context, conn *pgx.Conn, lockWait time.Duration) error {
 	return beginRead(ctx, conn, "", lockWait)
 }
+
+// PrintAsDump makes the transaction that conn is in print values as in a dump.
+func PrintAsDump(ctx context.Context, conn *pgx.Conn) error {
+	encoding := ClientEncoding(conn.PgConn().ParameterStatus("server_encoding"))
+	if _, err := conn.Exec(ctx, textual+"; set local client_encoding to "+encoding); err != nil {
+		return fmt.Errorf("begin to read the database: %w", err)
+	}
+	return nil
+}

@@ -30,6 +30,7 @@ var (
 	stageSpec   = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
 	swapSpec    = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})
 	salvageSpec = task.Look("postgres/salvage", &postgres.Salvage{LockWait: time.Minute})
+	restoreSpec = task.Of("postgres/restore", &postgres.RestoreInPlace{LockWait: 30 * time.Second})
 	replaySpec  = task.Of("postgres/replay", &postgres.Replay{Batch: 500, LockWait: 10 * time.Second})
 	readySpec   = task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5})
 	assertSpec  = task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute})
@@ -45,6 +46,7 @@ var children = map[string]func(){
 	"stage":          stageChild,
 	"swap":           swapChild,
 	"replay":         replayChild,
+	"restore":        restoreChild,
 }
 
 func TestMain(m *testing.M) {

@@ -4,9 +4,10 @@
 //
 // A backup is the copy that survives the server; the staged copy is the one to
 // go back to, since a rename takes milliseconds and a restore takes minutes.
-// Restoring over the live database is not done at all: a plain dump piped into a
-// database that is not empty restores nothing, and pg_restore --clean stops at
-// the first foreign key that a migration has added.
+// Where a database cannot be renamed, the backup is restored over it in one
+// transaction. A plain dump piped into a database that is not empty restores
+// nothing, and pg_restore --clean stops at the first foreign key that a migration
+// has added.
 package postgres
 
 import (

@@ -1,10 +1,8 @@
 package postgres
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -26,17 +24,8 @@ func (s *salvaging) dropped(ctx context.Context, r relation, identity, columns [
 		fields += ", " + names(all)
 	}
 	query := fmt.Sprintf("copy (select %s from only %s %s) to stdout", fields, r.quoted, where)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	out, in := io.Pipe()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, err := s.kept.PgConn().CopyTo(ctx, in, query)
-		_ = in.CloseWithError(err)
-	}()
-	defer func() { cancel(); _ = out.Close(); <-ended }()
-	reader := &rowReader{from: bufio.NewReaderSize(out, 1<<16)}
+	reader, end := copyRows(ctx, s.kept, query)
+	defer end()
 	p := &pair{kept: r, columns: all}
 	for {
 		if err := reader.next(); err != nil {

@@ -112,30 +112,36 @@ func (r *rowReader) parse(line []byte) (err error) {
 	return nil
 }
 
+// copyRows begins a COPY and returns a reader of its rows. The returned function
+// ends it, and returns when the connection is free again.
+func copyRows(ctx context.Context, conn *pgx.Conn, query string) (*rowReader, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	out, in := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		pieces := bufio.NewWriterSize(in, 1<<16)
+		_, err := conn.PgConn().CopyTo(ctx, pieces, query)
+		if err == nil {
+			err = pieces.Flush()
+		}
+		_ = in.CloseWithError(err) // nil is the end
+	}()
+	return &rowReader{from: bufio.NewReaderSize(out, 1<<16)}, func() {
+		_ = out.Close()
+		cancel()
+		<-ended
+	}
+}
+
 // mergeRows reads two COPYs at the same time and calls meet for each row that
 // is in either of them, with nil for the one that lacks it.
 func mergeRows(ctx context.Context, conns [2]*pgx.Conn, queries [2]string, identity []int, meet func(kept, live *row) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var readers [2]*rowReader
-	var ended [2]chan struct{}
-	for i, conn := range conns {
-		out, in := io.Pipe()
-		readers[i] = &rowReader{from: bufio.NewReaderSize(out, 1<<16)}
-		ended[i] = make(chan struct{})
-		go func() {
-			defer close(ended[i])
-			_, err := conn.PgConn().CopyTo(ctx, in, queries[i])
-			_ = in.CloseWithError(err) // nil is the end
-		}()
-		defer func() { <-ended[i] }()
-		defer out.Close()
-	}
-	defer cancel(nil)
-	err := meetRows(readers[0], readers[1], identity, meet)
-	if err != nil {
-		cancel(err)
-	}
-	return err
+	kept, endKept := copyRows(ctx, conns[0], queries[0])
+	defer endKept()
+	live, endLive := copyRows(ctx, conns[1], queries[1])
+	defer endLive()
+	return meetRows(kept, live, identity, meet)
 }
 
 func meetRows(kept, live *rowReader, identity []int, meet func(kept, live *row) error) error {
