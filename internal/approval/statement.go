@@ -62,28 +62,38 @@ func Sign(d Decision, key ssh.Signer) (task.Statement, error) {
 	return task.Statement{Text: string(text), Signature: string(sshsig.Armor(signature))}, nil
 }
 
+// Verify returns the decision that a statement holds and the key that it was
+// signed with. It does not say whose key that is.
+func Verify(said task.Statement) (Decision, ssh.PublicKey, error) {
+	var d Decision
+	if err := json.Unmarshal([]byte(said.Text), &d); err != nil {
+		return d, nil, fmt.Errorf("read the statement: %w", err)
+	}
+	if d.Version != Version {
+		return d, nil, fmt.Errorf("the statement has form %d, and this phasegate knows %d", d.Version, Version)
+	}
+	signature, err := sshsig.Unarmor([]byte(said.Signature))
+	if err != nil {
+		return d, nil, fmt.Errorf("read the signature: %w", err)
+	}
+	err = sshsig.Verify(bytes.NewReader([]byte(said.Text)), signature, signature.PublicKey, signature.HashAlgorithm, Namespace)
+	if err != nil {
+		return d, nil, fmt.Errorf("verify the signature of %s: %w", d.By, err)
+	}
+	return d, signature.PublicKey, nil
+}
+
 // Read returns the decision that a statement holds, by whose key it was signed.
 // The error says why it counts for nothing: a signature that does not fit, a key
 // that is not on the list, a name that is another's.
 func Read(said task.Statement, signers Signers) (Decision, Signer, error) {
-	var d Decision
-	if err := json.Unmarshal([]byte(said.Text), &d); err != nil {
-		return d, Signer{}, fmt.Errorf("read the statement: %w", err)
-	}
-	if d.Version != Version {
-		return d, Signer{}, fmt.Errorf("the statement has form %d, and this phasegate knows %d", d.Version, Version)
-	}
-	signature, err := sshsig.Unarmor([]byte(said.Signature))
+	d, key, err := Verify(said)
 	if err != nil {
-		return d, Signer{}, fmt.Errorf("read the signature: %w", err)
+		return d, Signer{}, err
 	}
-	signer, ok := signers.ByKey(signature.PublicKey)
+	signer, ok := signers.ByKey(key)
 	if !ok {
-		return d, Signer{}, fmt.Errorf("key %s is not among the signers", ssh.FingerprintSHA256(signature.PublicKey))
-	}
-	err = sshsig.Verify(bytes.NewReader([]byte(said.Text)), signature, signer.Key, signature.HashAlgorithm, Namespace)
-	if err != nil {
-		return d, Signer{}, fmt.Errorf("verify the signature of %s: %w", signer.Name, err)
+		return d, Signer{}, fmt.Errorf("key %s is not among the signers", ssh.FingerprintSHA256(key))
 	}
 	if !signer.Valid(d.At) {
 		return d, Signer{}, fmt.Errorf("the key of %s was not valid at %s", signer.Name, d.At.Format(time.RFC3339))

@@ -32,7 +32,7 @@ const (
 
 // A Finding is one thing that was looked at.
 type Finding struct {
-	What   string `json:"what"`            // journal, end, expected, plan, file or manifest
+	What   string `json:"what"`            // journal, end, expected, plan, approval, file or manifest
 	Result Result `json:"result"`          // what the look showed
 	Event  int64  `json:"event,omitempty"` // the event that says what it should be, 0 if none does
 	Step   string `json:"step,omitempty"`  // whose receipt names the file
@@ -127,6 +127,7 @@ func Look(ctx context.Context, r Record) (*Report, error) {
 			report.Findings = append(report.Findings, r.expected(events))
 		}
 		report.Findings = append(report.Findings, r.plan(events))
+		report.Findings = append(report.Findings, stated(events, state)...)
 	}
 	for _, c := range claims(events) {
 		found, err := c.look(ctx, r.Files)
