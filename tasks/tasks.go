@@ -53,7 +53,7 @@ func All() task.Set {
 		task.Look("auth0/ready", &auth0.Ready{Access: auth0.Access{Share: 0.8}}),
 		task.Of("auth0/import-users", &auth0.ImportUsers{
 			Access: auth0.Access{Share: 0.8}, Method: auth0.Auto,
-			Workers: 8, Batch: 250, Patience: 2 * time.Minute, JobTimeout: 2 * time.Hour,
+			Workers: 8, Batch: 250, Patience: 15 * time.Minute, JobTimeout: 2 * time.Hour,
 		}, task.Alters, task.Retryable),
 		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}}),
 		task.Of("auth0/remove-users", &auth0.RemoveUsers{Access: auth0.Access{Share: 0.8}, Workers: 8}, task.Alters, task.Retryable),

@@ -18,7 +18,7 @@ func (m *mover) sweepByJobs(ctx context.Context) (int, error) {
 	defer stop(nil)
 	batches, results := make(chan *batch, mostAtATime), make(chan result, 2*mostAtATime)
 	var slots sync.WaitGroup
-	for range mostAtATime {
+	for range m.jobs.slots {
 		slots.Go(func() {
 			for b := range batches {
 				if ctx.Err() == nil {
@@ -77,7 +77,7 @@ func (m *mover) feed(ctx context.Context, p *packer, batches chan<- *batch, resu
 // the ids; users who were refused are noted.
 func (m *mover) conclude(ctx context.Context, r result) error {
 	if r.err != nil {
-		return r.err
+		return errors.Join(r.err, m.leave(r.batch.rows, nil, jobUnderWay))
 	}
 	if r.fate != completed {
 		return errors.Join(m.jobs.failed(r), m.save())
@@ -160,11 +160,13 @@ func (m *mover) lookUp(ctx context.Context, rows []outcome) ([]outcome, error) {
 	for _, o := range rows {
 		accounts[o.user] = nil
 	}
-	err := m.tenant.ExportUsers(ctx, m.jobs.connectionID, func(a account) error {
-		if _, wanted := accounts[a.id]; wanted {
-			accounts[a.id] = &a
-		}
-		return nil
+	err := m.persist(ctx, func() error {
+		return m.tenant.ExportUsers(ctx, m.jobs.connectionID, func(a account) error {
+			if _, wanted := accounts[a.id]; wanted {
+				accounts[a.id] = &a
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err

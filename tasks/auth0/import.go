@@ -59,7 +59,8 @@ type ImportUsers struct {
 	// to 5000.
 	Batch int `with:"batch"`
 
-	// How long the tenant may answer nothing good before it is given up on.
+	// How long the tenant may answer nothing good before it is given up on. What is
+	// left is for the next run.
 	Patience time.Duration `with:"patience"`
 
 	// How long an import job may take before it counts as hung. Auth0 ends them
@@ -69,6 +70,8 @@ type ImportUsers struct {
 	// The share of the users to be moved that must have been moved, or else the
 	// step fails. At 0% that is left to a gate.
 	MinSuccess task.Percent `with:"min_success"`
+
+	slots int // import jobs side by side, 0 for as many as a tenant allows
 }
 
 // Imported is what became of the users.
@@ -238,7 +241,10 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 		return nil, err
 	}
 	m := &mover{task: t, env: env, tenant: api, pace: pace, table: table, roles: roles, failed: map[string]reason{}, lost: map[string]bool{}}
-	m.jobs = &jobs{mover: m, connectionID: conn.id, run: t.RunID, tried: map[string]int{}}
+	m.jobs = &jobs{mover: m, connectionID: conn.id, run: t.RunID, slots: mostAtATime, tried: map[string]int{}}
+	if t.slots > 0 {
+		m.jobs.slots = t.slots
+	}
 	if err = t.Users.check(ctx, table.conn, t.Roles, writing); err == nil {
 		m.users, m.already, err = table.count(ctx)
 	}

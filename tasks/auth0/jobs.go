@@ -38,6 +38,7 @@ type jobs struct {
 	mover        *mover
 	connectionID string
 	run          string
+	slots        int            // jobs side by side
 	tried        map[string]int // by row id, jobs that came to nothing
 	trouble      int            // jobs in a row that came to nothing
 
@@ -175,7 +176,10 @@ func (j *jobs) await(ctx context.Context, r result) result {
 		j.mover.alive()
 		if state.status == completed {
 			r.fate, r.made = completed, state.inserted
-			r.errors, r.err = j.mover.tenant.ImportErrors(ctx, r.job.ID)
+			r.err = j.mover.persist(ctx, func() (err error) {
+				r.errors, err = j.mover.tenant.ImportErrors(ctx, r.job.ID)
+				return err
+			})
 			return r
 		}
 		if state.status == "failed" || time.Now().After(deadline) {

@@ -110,7 +110,7 @@ func (m *mover) create(ctx context.Context, o outcome) outcome {
 		}
 		if ctx.Err() != nil {
 			o.fatal = err
-			return o
+			return o.failed(unreachable, err) // it may have had its effect
 		}
 		if !transient(err) {
 			return m.settle(ctx, o, err)

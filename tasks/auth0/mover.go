@@ -54,6 +54,7 @@ func (m *mover) sweepAll(ctx context.Context) error {
 		return err
 	}
 	for tries := 0; ; {
+		began := time.Now()
 		moved, err := m.sweep(ctx)
 		if err != nil {
 			return err
@@ -64,7 +65,27 @@ func (m *mover) sweepAll(ctx context.Context) error {
 		if tries == retries || m.forgetTransient() == 0 {
 			return nil
 		}
-		tries++
+		if m.lastGood().After(began) {
+			tries++ // else the tenant was down all the time, which patience bounds
+		}
+	}
+}
+
+// persist repeats what a trouble of the tenant has kept from working, for as long
+// as there is patience.
+func (m *mover) persist(ctx context.Context, ask func() error) error {
+	for {
+		err := ask()
+		if err == nil {
+			m.alive()
+			return nil
+		}
+		if ctx.Err() != nil || !transient(err) {
+			return err
+		}
+		if err := m.patience(err); err != nil {
+			return err
+		}
 	}
 }
 
@@ -215,7 +236,11 @@ func (m *mover) work(ctx context.Context, rows []outcome, move func(context.Cont
 // finish gives accounts their roles and writes their ids back. A row is linked
 // only after its account has the role, so that one that is linked is complete.
 func (m *mover) finish(ctx context.Context, made []outcome) error {
-	made, err := m.assign(ctx, made)
+	all := made
+	made, err := m.assign(ctx, all)
+	if err != nil {
+		err = errors.Join(err, m.leave(all, made, roleNotAssigned))
+	}
 	links := make([]link, len(made))
 	byRow := map[string]outcome{}
 	for i, o := range made {
@@ -227,7 +252,7 @@ func (m *mover) finish(ctx context.Context, made []outcome) error {
 	}
 	missed, linkErr := m.table.link(ctx, links)
 	if linkErr != nil {
-		return errors.Join(err, linkErr)
+		return errors.Join(err, linkErr, m.leave(made, nil, notLinked))
 	}
 	for _, l := range missed {
 		o := byRow[l.row]
@@ -237,6 +262,22 @@ func (m *mover) finish(ctx context.Context, made []outcome) error {
 	}
 	for _, o := range byRow {
 		m.tally(o)
+	}
+	return err
+}
+
+// leave notes those of all that are not done and not noted yet, when the run ends
+// before it can finish their accounts.
+func (m *mover) leave(all, done []outcome, why reason) error {
+	dealt := map[string]bool{}
+	for _, o := range done {
+		dealt[o.row.id] = true
+	}
+	var err error
+	for _, o := range all {
+		if _, noted := m.failed[o.row.id]; !noted && !dealt[o.row.id] {
+			err = errors.Join(err, m.note(o.failed(why, nil)))
+		}
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,8 @@ const (
 const (
 	unreachable     reason = "unreachable"
 	jobFailed       reason = "job-failed"
+	jobUnderWay     reason = "job-under-way"
+	notLinked       reason = "not-linked"
 	roleNotAssigned reason = "role-not-assigned"
 	notReached      reason = "not-reached" // the run ended before
 )
@@ -58,14 +61,16 @@ func (r reason) advice() string {
 		return "the row was deleted or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
 	case refused:
 		return "look up the status and the errorCode in the documentation of POST /api/v2/users"
-	case roleNotAssigned:
+	case jobUnderWay:
+		return "run again: the import job with this user is gone on with"
+	case roleNotAssigned, notLinked:
 		return "run again: the account is there and will be adopted"
 	}
 	return "run again"
 }
 
 func (r reason) transient() bool {
-	return r == unreachable || r == jobFailed || r == roleNotAssigned || r == notReached
+	return slices.Contains([]reason{unreachable, jobFailed, jobUnderWay, notLinked, roleNotAssigned, notReached}, r)
 }
 
 // whyRefused tells why the tenant refused to make an account, and whether it
