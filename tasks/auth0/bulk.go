@@ -10,13 +10,13 @@ import (
 )
 
 // sweepByJobs goes through the rows without an Auth0 id once, as sweep does, with
-// users-imports jobs. While two are under way the next ones are packed already,
-// and the roles and ids of those before are written, so that the tenant never
-// waits for us.
+// users-imports jobs. While two are under way the next one is packed already, and
+// the roles and ids of those before are written, so that the tenant never waits
+// for us.
 func (m *mover) sweepByJobs(ctx context.Context) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	batches, results := make(chan *batch, mostAtATime), make(chan result, 2*mostAtATime)
+	batches, results := make(chan *batch, 1), make(chan result, mostAtATime)
 	var slots sync.WaitGroup
 	for range m.jobs.slots {
 		slots.Go(func() {
@@ -121,7 +121,7 @@ func (m *mover) sort(r result) (made, there []outcome, err error) {
 			err = errors.Join(err, m.note(o.failed(whyLine(e), &refusal{code: e.code})))
 		}
 	}
-	if !r.picked() && r.made != len(made) {
+	if !r.picked && r.made != len(made) {
 		m.env.Log.Warn("an import job counts other users than it reports; all of them are looked up",
 			"job", r.job.ID, "counted", r.made, "reported", len(made))
 		made, there = nil, append(made, there...)

@@ -52,6 +52,7 @@ type jobs struct {
 type result struct {
 	job    *Job
 	batch  *batch
+	picked bool // it was begun by an earlier call
 	lost   bool // there may have been a job before it with the same users
 	fate   string
 	made   int // as the tenant counts
@@ -107,6 +108,7 @@ func (j *jobs) do(ctx context.Context, b *batch) result {
 		return r
 	}
 	j.named(r.job, id)
+	b.lines = nil // sent, and half a megabyte of text is a few in maps
 	if r.err = j.mover.save(); r.err != nil {
 		return r
 	}
@@ -155,7 +157,8 @@ const (
 // keeps them for a day.
 func (j *jobs) await(ctx context.Context, r result) result {
 	deadline := time.Now().Add(j.mover.task.JobTimeout)
-	for wait := j.firstLook(r.job.Users); ; wait = j.nextLook(r.job.Users, wait) {
+	began := time.Now()
+	for wait := j.firstLook(r.job.Users); ; wait = j.nextLook(r.job.Users, time.Since(began)) {
 		if r.err = pause(ctx, wait); r.err != nil {
 			return r
 		}
@@ -220,11 +223,11 @@ func (j *jobs) firstLook(users int64) time.Duration {
 
 // nextLook returns how long to wait between two looks: so short that the slot is
 // not idle for long, and no shorter, since looks count against the rate limit.
-func (j *jobs) nextLook(users int64, last time.Duration) time.Duration {
+func (j *jobs) nextLook(users int64, passed time.Duration) time.Duration {
 	if likely := j.expected(users); likely > 0 {
 		return min(max(likely/50, 20*time.Millisecond), 5*time.Second)
 	}
-	return min(last*3/2, 2*time.Second)
+	return min(max(passed/20, 100*time.Millisecond), 5*time.Second)
 }
 
 // failed notes a job that came to nothing. Whoever it has made nevertheless is

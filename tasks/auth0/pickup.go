@@ -6,9 +6,6 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// picked tells whether the job was begun by an earlier call.
-func (r result) picked() bool { return r.batch.lines == nil }
-
 // pickUp goes on with the jobs that an earlier call has left under way. One whose
 // start was not confirmed has no id to ask by: its users are taken up as if it
 // had never been, and those whom it has made turn out to be there.
@@ -23,7 +20,7 @@ func (m *mover) pickUp(ctx context.Context) error {
 		}
 		m.env.Log.Info("going on with an import job that was under way", "job", job.ID, "users", job.Users)
 		m.jobs.open = append(m.jobs.open, &job)
-		r := m.jobs.await(ctx, result{job: &job, batch: &batch{}})
+		r := m.jobs.await(ctx, result{job: &job, batch: &batch{}, picked: true})
 		if r.err != nil {
 			return r.err
 		}
