@@ -227,6 +227,13 @@ func (v userView) field(path []string) any {
 	case "identities":
 		i := v.Identities[0]
 		return at([]any{document{"connection": i.Connection, "user_id": i.UserID, "provider": i.Provider, "isSocial": i.IsSocial}}, path[1:])
+	case "logins_count":
+		if v.LoginsCount == 0 {
+			return nil
+		}
+		return v.LoginsCount
+	case "last_password_reset":
+		return unlessEmpty(v.PasswordReset)
 	case "app_metadata":
 		return inMetadata(v.AppMetadata, path[1:])
 	case "user_metadata":
@@ -252,6 +259,9 @@ func unlessNil(b *bool) any {
 func inMetadata(data json.RawMessage, path []string) any {
 	if data == nil {
 		return nil
+	}
+	if len(path) == 0 {
+		return data
 	}
 	return at(toObject(data), path)
 }
