@@ -20,7 +20,7 @@ demo: setup build ## Rehearse the MedLogistics cut-over, then a failure and its 
 	bin/phasegate rehearse plans/auth0-migration.yaml --users 500
 
 test: setup ## Run the tests
-	@scripts/setup ssh age
+	@scripts/setup ssh age curl
 	go test -timeout 15m ./...
 
 check: setup lint race ## Check format, style, generated files and modules, and test with the race detector
@@ -31,7 +31,7 @@ lint:
 	go run ./internal/reference -diff
 
 race:
-	@scripts/setup gcc ssh age
+	@scripts/setup gcc ssh age curl
 	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 bench: setup ## Run the benchmarks: ratios to the like, docs/benchmarks.md has them
@@ -40,7 +40,7 @@ bench: setup ## Run the benchmarks: ratios to the like, docs/benchmarks.md has t
 	cd tools/peers && go test -run '^$$' -bench . -timeout 30m ./...
 
 soak: setup ## Run the long tests too
-	@scripts/setup ssh age
+	@scripts/setup ssh age curl
 	PHASEGATE_SOAK=1 go test -timeout 120m -skip '^TestSweep' ./...
 	PHASEGATE_SOAK=1 go test -timeout 60m -v -run '^TestSweep' ./internal/cli
 

@@ -175,6 +175,7 @@ Environment:
 		a.rehearse(),
 		a.tasks(),
 		a.version(),
+		a.auth0Emulator(),
 		a.sandboxAPI(),
 	)
 	return root

@@ -11,21 +11,21 @@ import (
 
 // A User is an account as tests look at it and as seeds describe it.
 type User struct {
-	ID            string         `json:"user_id"`    // with the provider, as in "auth0|ml-42"; random by default
-	Connection    string         `json:"connection"` // name; the first one by default
-	Email         string         `json:"email"`
-	Username      string         `json:"username"`
-	Name          string         `json:"name"`
-	Password      string         `json:"password"` // taken, never shown
-	EmailVerified bool           `json:"email_verified"`
-	Blocked       bool           `json:"blocked"`
-	AppMetadata   map[string]any `json:"app_metadata"`
-	UserMetadata  map[string]any `json:"user_metadata"`
-	Roles         []string       `json:"roles"` // names
-	CreatedAt     time.Time      `json:"created_at"`
-	UpdatedAt     time.Time      `json:"updated_at"`
-	Logins        int            `json:"logins_count"`
-	HasPassword   bool           `json:"has_password"` // shown, not taken
+	ID            string         `json:"user_id,omitempty"`    // with the provider, as in "auth0|ml-42"; random by default
+	Connection    string         `json:"connection,omitempty"` // name; the first one by default
+	Email         string         `json:"email,omitempty"`
+	Username      string         `json:"username,omitempty"`
+	Name          string         `json:"name,omitempty"`
+	Password      string         `json:"password,omitempty"` // taken, never shown
+	EmailVerified bool           `json:"email_verified,omitempty"`
+	Blocked       bool           `json:"blocked,omitempty"`
+	AppMetadata   map[string]any `json:"app_metadata,omitempty"`
+	UserMetadata  map[string]any `json:"user_metadata,omitempty"`
+	Roles         []string       `json:"roles,omitempty"` // names
+	CreatedAt     time.Time      `json:"created_at,omitzero"`
+	UpdatedAt     time.Time      `json:"updated_at,omitzero"`
+	Logins        int            `json:"logins_count,omitempty"`
+	HasPassword   bool           `json:"has_password,omitempty"` // shown, not taken
 }
 
 // Users returns copies of all users, in the order in which they were made.
@@ -116,6 +116,9 @@ func (t *Tenant) putUser(from User) error {
 	if !from.CreatedAt.IsZero() {
 		u.created = from.CreatedAt.UnixMilli()
 	}
+	if !from.UpdatedAt.IsZero() {
+		u.updated = from.UpdatedAt.UnixMilli()
+	}
 	if t.taken(u.connection, u.email, u.username) {
 		return fmt.Errorf("put user %s: the address or name is taken", u.id)
 	}
@@ -199,7 +202,7 @@ func (t *Tenant) Imports() []Import {
 		}
 		i := Import{ID: j.id, Created: j.created, Users: len(j.imported.rows), Bytes: j.imported.bytes}
 		if j.finished && !j.failed {
-			i.Ended = j.created.Add(t.config.Jobs.Start + time.Duration(i.Users)*t.config.Jobs.PerUser)
+			i.Ended = j.created.Add(t.jobStart(j) + time.Duration(i.Users)*t.config.Jobs.PerUser)
 		}
 		out = append(out, i)
 	}

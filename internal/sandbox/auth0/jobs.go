@@ -32,6 +32,7 @@ type job struct {
 	externalID   string
 	created      time.Time
 	fate         Effect // JobFails, JobVanishes or ""
+	delay        time.Duration
 	finished     bool
 	failed       bool
 
@@ -44,6 +45,7 @@ func (t *Tenant) newJob(c *call, kind string, connection document) *job {
 	if c.effect == JobFails || c.effect == JobVanishes {
 		j.fate = c.effect
 	}
+	j.delay = c.effect.duration("job-slow")
 	if connection != nil {
 		j.connectionID, j.connection = text(connection, "id"), text(connection, "name")
 	}
@@ -61,12 +63,12 @@ func (t *Tenant) settle(now time.Time) {
 }
 
 func (t *Tenant) advance(j *job, now time.Time) {
-	began := j.created.Add(t.config.Jobs.Start)
-	if now.Before(began) {
+	began := j.created.Add(t.jobStart(j))
+	if now.Before(began) && now.Sub(j.created) <= jobTimeout {
 		return
 	}
 	switch {
-	case j.fate == JobFails || now.Sub(j.created) > jobTimeout && t.config.Jobs.PerUser > 0 && !t.couldFinish(j):
+	case j.fate == JobFails || now.Sub(j.created) > jobTimeout && !t.couldFinish(j):
 		j.finished, j.failed = true, true
 	case j.imported != nil:
 		j.finished = t.advanceImport(j, now, began)
@@ -77,6 +79,9 @@ func (t *Tenant) advance(j *job, now time.Time) {
 	}
 }
 
+// jobStart is how long the job waits before it begins.
+func (t *Tenant) jobStart(j *job) time.Duration { return t.config.Jobs.Start + j.delay }
+
 // couldFinish tells whether the job's work fits into the time that jobs have.
 func (t *Tenant) couldFinish(j *job) bool {
 	n := 0
@@ -86,7 +91,7 @@ func (t *Tenant) couldFinish(j *job) bool {
 	case j.exported != nil:
 		n = j.exported.total
 	}
-	return t.config.Jobs.Start+time.Duration(n)*t.config.Jobs.PerUser <= jobTimeout
+	return t.jobStart(j)+time.Duration(n)*t.config.Jobs.PerUser <= jobTimeout
 }
 
 // job returns a job whose data is still kept, nil if there is none.

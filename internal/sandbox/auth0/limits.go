@@ -36,6 +36,13 @@ func (t *Tenant) SetLimits(limits Limits) {
 	t.throttle = newThrottle(limits)
 }
 
+// Limits returns the tenant's limits.
+func (t *Tenant) Limits() Limits {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.throttle.limits
+}
+
 // SetPlan changes the tenant's limits to those of a plan.
 func (t *Tenant) SetPlan(plan Plan) { t.SetLimits(plan.Limits()) }
 

@@ -4,16 +4,16 @@ import "time"
 
 // A Mail is one that the tenant has sent.
 type Mail struct {
-	Template string // as in /api/v2/email-templates/{name}
-	UserID   string
-	At       time.Time
+	Template string    `json:"template"` // as in /api/v2/email-templates/{name}
+	UserID   string    `json:"user_id"`
+	At       time.Time `json:"at"`
 }
 
 // Mails returns what the tenant has sent so far.
 func (t *Tenant) Mails() []Mail {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]Mail(nil), t.mails...)
+	return append([]Mail{}, t.mails...)
 }
 
 // mail sends a mail if its template is there and enabled.

@@ -1,6 +1,8 @@
 package auth0
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -22,13 +24,13 @@ const (
 	Unlimited
 )
 
-// planNames are the plans' names as text, in the order of the constants.
-func planNames() []string {
+// PlanNames are the plans' names as text, in the order of the constants.
+func PlanNames() []string {
 	return []string{"enterprise", "enterprise-test", "essentials", "free", "private-cloud", "unlimited"}
 }
 
 func (p Plan) String() string {
-	if names := planNames(); p >= 0 && int(p) < len(names) {
+	if names := PlanNames(); p >= 0 && int(p) < len(names) {
 		return names[p]
 	}
 	return fmt.Sprintf("plan %d", int(p))
@@ -39,37 +41,66 @@ func (p Plan) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // UnmarshalText takes a plan's name.
 func (p *Plan) UnmarshalText(text []byte) error {
-	for i, name := range planNames() {
+	for i, name := range PlanNames() {
 		if name == string(text) {
 			*p = Plan(i)
 			return nil
 		}
 	}
-	return fmt.Errorf("no plan is called %q: want one of %v", text, planNames())
+	return fmt.Errorf("no plan is called %q: want one of %v", text, PlanNames())
 }
 
 // A Limit is a bucket of tokens: each request takes one, Rate come back in each
 // Per, and it holds Burst. The zero value does not limit.
 type Limit struct {
-	Burst int           `json:"burst"`
-	Rate  int           `json:"rate"`
-	Per   time.Duration `json:"per"` // time.Second or time.Minute
+	Burst int
+	Rate  int
+	Per   time.Duration // time.Second or time.Minute
+}
+
+// limitText is a Limit as it is written.
+type limitText struct {
+	Burst int    `json:"burst"`
+	Rate  int    `json:"rate"`
+	Per   string `json:"per"` // second or minute
+}
+
+// MarshalJSON writes the limit, as in {"burst": 50, "rate": 16, "per": "second"}.
+func (l Limit) MarshalJSON() ([]byte, error) {
+	return json.Marshal(limitText{l.Burst, l.Rate, period(l.Per)})
+}
+
+// UnmarshalJSON reads a limit and refuses one that would let nothing pass.
+func (l *Limit) UnmarshalJSON(data []byte) error {
+	var written limitText
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&written); err != nil {
+		return err
+	}
+	per := map[string]time.Duration{"second": time.Second, "minute": time.Minute}[written.Per]
+	if written.Burst < 1 || written.Rate < 1 || per == 0 {
+		return fmt.Errorf("a limit of burst %d and rate %d per %q: want burst and rate above 0, per second or minute",
+			written.Burst, written.Rate, written.Per)
+	}
+	*l = Limit{written.Burst, written.Rate, per}
+	return nil
 }
 
 // A Group is the limit that several endpoints share.
 type Group struct {
-	Name      string   `json:"name"`      // as in "Global per minute users_write group limit has been reached"
-	Endpoints []string `json:"endpoints"` // as in Requests; empty for all that are in no group before
+	Name      string   `json:"name"`                // as in "Global per minute users_write group limit has been reached"
+	Endpoints []string `json:"endpoints,omitempty"` // as in Requests; empty for all that are in no group before
 	Limit     Limit    `json:"limit"`
 }
 
 // Limits are a tenant's rate limits. A request to the Management API takes a
 // token from Global and then one from the first group that names its endpoint.
 type Limits struct {
-	Global         Limit   `json:"global"`
-	Groups         []Group `json:"groups"`
-	Authentication Limit   `json:"authentication"` // everything outside of /api/v2
-	Token          Limit   `json:"token"`          // POST /oauth/token besides
+	Global         Limit   `json:"global,omitzero"`
+	Groups         []Group `json:"groups,omitempty"`
+	Authentication Limit   `json:"authentication,omitzero"` // everything outside of /api/v2
+	Token          Limit   `json:"token,omitzero"`          // POST /oauth/token besides
 
 	// FixedWindow refills a bucket at the top of each second or minute instead
 	// of a little at a time. Auth0 describes both, on different pages.

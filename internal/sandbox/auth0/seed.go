@@ -7,44 +7,52 @@ import (
 
 // A Seed is what a tenant holds from the start. It can be written as JSON.
 type Seed struct {
-	APIs        []API        `json:"apis"`
-	Roles       []Role       `json:"roles"`
-	Clients     []Client     `json:"clients"`
-	Connections []Connection `json:"connections"`
-	Actions     []Action     `json:"actions"`
-	Templates   []Template   `json:"templates"`
-	Users       []User       `json:"users"`
+	APIs        []API        `json:"apis,omitempty"`
+	Roles       []Role       `json:"roles,omitempty"`
+	Clients     []Client     `json:"clients,omitempty"`
+	Connections []Connection `json:"connections,omitempty"`
+	Actions     []Action     `json:"actions,omitempty"`
+	Templates   []Template   `json:"templates,omitempty"`
+	Users       []User       `json:"users,omitempty"`
+
+	// Settings are the tenant's, where they differ from a fresh one's, as the
+	// Management API names them.
+	Settings map[string]any `json:"settings,omitempty"`
 }
 
 // An API is a resource server.
 type API struct {
-	Name                string   `json:"name"`
-	Identifier          string   `json:"identifier"`
-	Scopes              []string `json:"scopes"`
-	TokenLifetime       int      `json:"token_lifetime"`         // seconds, 86,400 by default
-	TokenLifetimeForWeb int      `json:"token_lifetime_for_web"` // seconds, 7,200 by default
-	AllowOfflineAccess  bool     `json:"allow_offline_access"`
-	SkipConsent         bool     `json:"skip_consent"` // for first-party applications
-	Permissions         bool     `json:"permissions"`  // RBAC, and permissions in the access token
+	ID                  string   `json:"id,omitempty"` // random by default
+	Name                string   `json:"name,omitempty"`
+	Identifier          string   `json:"identifier,omitempty"`
+	Scopes              []string `json:"scopes,omitempty"`
+	TokenLifetime       int      `json:"token_lifetime,omitempty"`         // seconds, 86,400 by default
+	TokenLifetimeForWeb int      `json:"token_lifetime_for_web,omitempty"` // seconds, 7,200 by default
+	AllowOfflineAccess  bool     `json:"allow_offline_access,omitempty"`
+	SkipConsent         bool     `json:"skip_consent,omitempty"` // for first-party applications
+	Permissions         bool     `json:"permissions,omitempty"`  // RBAC, and permissions in the access token
+
+	Settings map[string]any `json:"settings,omitempty"` // anything else, as the Management API names it
 }
 
 // A Role is a name with permissions.
 type Role struct {
-	Name        string              `json:"name"`
-	Description string              `json:"description"`
-	Permissions map[string][]string `json:"permissions"` // API identifier to scopes
+	ID          string              `json:"id,omitempty"` // as in rol_..., random by default
+	Name        string              `json:"name,omitempty"`
+	Description string              `json:"description,omitempty"`
+	Permissions map[string][]string `json:"permissions,omitempty"` // API identifier to scopes
 }
 
 // A Client is an application. Grants name the APIs that it may ask tokens for,
 // with the scopes; the key "management" stands for the Management API.
 type Client struct {
-	ID         string              `json:"id"`     // random by default
-	Secret     string              `json:"secret"` // random by default
-	Name       string              `json:"name"`
-	Type       string              `json:"type"` // non_interactive, spa, regular_web, native
-	GrantTypes []string            `json:"grant_types"`
-	Grants     map[string][]string `json:"grants"`
-	Settings   map[string]any      `json:"settings"` // anything else, as the Management API names it
+	ID         string              `json:"id,omitempty"`     // random by default
+	Secret     string              `json:"secret,omitempty"` // random by default
+	Name       string              `json:"name,omitempty"`
+	Type       string              `json:"type,omitempty"` // non_interactive, spa, regular_web, native
+	GrantTypes []string            `json:"grant_types,omitempty"`
+	Grants     map[string][]string `json:"grants,omitempty"`
+	Settings   map[string]any      `json:"settings,omitempty"` // anything else, as the Management API names it
 }
 
 // Management stands for the identifier of the Management API in a seed.
@@ -52,28 +60,32 @@ const Management = "management"
 
 // A Connection is a database connection of a name, enabled for applications.
 type Connection struct {
-	Name    string         `json:"name"`
-	Clients []string       `json:"clients"` // names of clients of the seed
-	Options map[string]any `json:"options"`
+	ID      string         `json:"id,omitempty"` // as in con_..., random by default
+	Name    string         `json:"name,omitempty"`
+	Clients []string       `json:"clients,omitempty"` // names or ids of clients of the seed
+	Options map[string]any `json:"options,omitempty"`
+
+	Settings map[string]any `json:"settings,omitempty"` // anything else, such as another strategy
 }
 
 // An Action is built, deployed and bound to a trigger, unless it says otherwise.
 type Action struct {
-	Name    string `json:"name"`
-	Trigger string `json:"trigger"` // post-login by default
-	Code    string `json:"code"`
-	Draft   bool   `json:"draft"`   // neither deployed nor bound
-	Unbound bool   `json:"unbound"` // deployed, but not bound
+	ID      string `json:"id,omitempty"` // a UUID, random by default
+	Name    string `json:"name,omitempty"`
+	Trigger string `json:"trigger,omitempty"` // post-login by default
+	Code    string `json:"code,omitempty"`
+	Draft   bool   `json:"draft,omitempty"`   // neither deployed nor bound
+	Unbound bool   `json:"unbound,omitempty"` // deployed, but not bound
 }
 
 // A Template is an e-mail template.
 type Template struct {
-	Name    string `json:"name"`
-	Enabled bool   `json:"enabled"`
+	Name    string `json:"name,omitempty"`
+	Enabled bool   `json:"enabled,omitempty"`
 }
 
 // plant puts a seed into a new tenant.
-func (t *Tenant) plant(s Seed) {
+func (t *Tenant) plant(s Seed) error {
 	scopes := []any{}
 	for _, scope := range ManagementScopes() {
 		scopes = append(scopes, document{"value": scope, "description": scope})
@@ -92,7 +104,9 @@ func (t *Tenant) plant(s Seed) {
 		t.addClient(client)
 	}
 	for _, connection := range s.Connections {
-		t.plantConnection(connection)
+		if err := t.plantConnection(connection); err != nil {
+			return err
+		}
 	}
 	for _, a := range s.Actions {
 		t.plantAction(a)
@@ -100,11 +114,13 @@ func (t *Tenant) plant(s Seed) {
 	for _, template := range s.Templates {
 		t.templates.put(document{"template": template.Name, "enabled": template.Enabled, "syntax": "liquid"})
 	}
+	t.settings = defaults(s.Settings, t.settings)
 	for _, u := range s.Users {
 		if err := t.putUser(u); err != nil {
-			panic(err)
+			return err
 		}
 	}
+	return nil
 }
 
 func (a API) document() document {
@@ -112,10 +128,13 @@ func (a API) document() document {
 	for _, scope := range a.Scopes {
 		scopes = append(scopes, document{"value": scope, "description": scope})
 	}
-	d := document{
+	d := defaults(document{
 		"name": a.Name, "identifier": a.Identifier, "signing_alg": "RS256", "scopes": scopes,
 		"allow_offline_access":                            a.AllowOfflineAccess,
 		"skip_consent_for_verifiable_first_party_clients": a.SkipConsent,
+	}, a.Settings)
+	if a.ID != "" {
+		d["id"] = a.ID
 	}
 	if a.TokenLifetime > 0 {
 		d["token_lifetime"] = a.TokenLifetime
@@ -130,7 +149,7 @@ func (a API) document() document {
 }
 
 func (t *Tenant) plantRole(seed Role) {
-	r := &role{id: "rol_" + randomID(alphanumeric, 16), name: seed.Name, description: seed.Description, extra: document{}}
+	r := &role{id: seed.ID, name: seed.Name, description: seed.Description, extra: document{}}
 	for api, scopes := range seed.Permissions {
 		for _, scope := range scopes {
 			r.permissions = append(r.permissions, permission{api, scope})
@@ -139,20 +158,24 @@ func (t *Tenant) plantRole(seed Role) {
 	t.roles = append(t.roles, r)
 }
 
-func (t *Tenant) plantConnection(seed Connection) {
-	d := document{"name": seed.Name, "strategy": "auth0", "options": seed.Options}
-	if seed.Options == nil {
-		delete(d, "options")
+func (t *Tenant) plantConnection(seed Connection) error {
+	d := defaults(document{"name": seed.Name}, defaults(seed.Settings, document{"strategy": "auth0"}))
+	if seed.ID != "" {
+		d["id"] = seed.ID
+	}
+	if seed.Options != nil {
+		d["options"] = seed.Options
 	}
 	connection := newConnection(d)
 	for _, name := range seed.Clients {
-		client := t.clients.find(func(d document) bool { return d["name"] == name })
+		client := t.clients.find(func(d document) bool { return d["name"] == name || d["client_id"] == name })
 		if client == nil {
-			panic(fmt.Sprintf("seed: connection %s names client %q, which is not there", seed.Name, name))
+			return fmt.Errorf("connection %s names client %q, which is not there", seed.Name, name)
 		}
 		setEnabled(connection, text(client, "client_id"), true)
 	}
 	t.connections.put(connection)
+	return nil
 }
 
 func (t *Tenant) plantAction(seed Action) {
@@ -162,7 +185,7 @@ func (t *Tenant) plantAction(seed Action) {
 	}
 	now := t.now()
 	built := now.Add(-2 * t.config.ActionBuild)
-	a := &action{id: uuid(), created: built, draft: draft{dependencies: []any{}, secrets: []any{}, runtime: "node22"}}
+	a := &action{id: seed.ID, created: built, draft: draft{dependencies: []any{}, secrets: []any{}, runtime: "node22"}}
 	a.apply(document{
 		"name": seed.Name, "code": seed.Code, "supported_triggers": []any{document{"id": trigger, "version": "v3"}},
 	}, built)
@@ -253,10 +276,12 @@ func (t *Tenant) ManagementClient() (id, secret string) {
 	if client := t.clients.get(t.management); client != nil {
 		return t.management, text(client, "client_secret")
 	}
-	return t.addClient(Client{
+	seed := Seed{Clients: []Client{{
 		Name: "Management", Type: "non_interactive", GrantTypes: []string{clientCredentials},
 		Grants: map[string][]string{Management: ManagementScopes()},
-	})
+	}}}.identified()
+	t.config.Seed.Clients = append(t.config.Seed.Clients, seed.Clients...) // for the next reset
+	return t.addClient(seed.Clients[0])
 }
 
 // SetConnection enables or disables a connection for the named applications.

@@ -103,6 +103,7 @@ func (t *Tenant) serve(e endpoint) http.Handler {
 		}
 		effect.after(t, e, r)
 		t.count(e.pattern, out.status)
+		w.Header().Set("Date", t.now().UTC().Format(http.TimeFormat))
 		write(w, out, header)
 	})
 }
@@ -132,6 +133,8 @@ func (t *Tenant) handle(c *call) (reply, http.Header) {
 	if refused, ok := c.parse(); !ok {
 		return refused, header
 	}
+	t.lag = c.effect.duration(searchLateVerb)
+	defer func() { t.lag = 0 }()
 	return encode(c.endpoint.act(t, c)), header
 }
 

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -40,19 +41,29 @@ type Server struct {
 // Start serves the tenant over TLS on a free port of 127.0.0.1. The certificate
 // is made for it, by an authority that is made for it too and whose certificate
 // is written to ca.pem in dir; the keys are written nowhere.
-func (t *Tenant) Start(dir string) (*Server, error) { return t.StartAt(dir, "127.0.0.1:0") }
+func (t *Tenant) Start(dir string) (*Server, error) {
+	return t.StartTLS(filepath.Join(dir, "ca.pem"), "127.0.0.1:0")
+}
 
-// StartAt does the same at an address of the caller's choice.
-func (t *Tenant) StartAt(dir, address string) (*Server, error) {
-	certificate, authority, err := newCertificate()
+// StartTLS does the same at an address of the caller's choice, and writes the
+// authority's certificate to a file of the caller's choice, or to none if that
+// is "". The certificate is good for localhost, loopback, the address's host and
+// the tenant's domain.
+func (t *Tenant) StartTLS(caFile, address string) (*Server, error) {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("start the tenant: %w", err)
 	}
-	file := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw}), 0o600); err != nil {
+	certificate, authority, err := newCertificate("localhost", "127.0.0.1", "::1", host, t.hostname())
+	if err != nil {
 		return nil, fmt.Errorf("start the tenant: %w", err)
 	}
-	s := &Server{CAFile: file, pool: x509.NewCertPool()}
+	if caFile != "" {
+		if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw}), 0o600); err != nil {
+			return nil, fmt.Errorf("start the tenant: %w", err)
+		}
+	}
+	s := &Server{CAFile: caFile, pool: x509.NewCertPool()}
 	s.pool.AddCert(authority)
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	if err := t.listen(s, "https", address, config); err != nil {
@@ -61,10 +72,21 @@ func (t *Tenant) StartAt(dir, address string) (*Server, error) {
 	return s, nil
 }
 
+// hostname is the tenant's domain without a port.
+func (t *Tenant) hostname() string {
+	if host, _, err := net.SplitHostPort(t.config.Domain); err == nil {
+		return host
+	}
+	return t.config.Domain
+}
+
 // StartHTTP serves the tenant over plain HTTP on a free port of 127.0.0.1.
-func (t *Tenant) StartHTTP() (*Server, error) {
+func (t *Tenant) StartHTTP() (*Server, error) { return t.StartPlain("127.0.0.1:0") }
+
+// StartPlain serves the tenant over plain HTTP at an address of the caller's choice.
+func (t *Tenant) StartPlain(address string) (*Server, error) {
 	s := &Server{}
-	if err := t.listen(s, "http", "127.0.0.1:0", nil); err != nil {
+	if err := t.listen(s, "http", address, nil); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -77,8 +99,9 @@ func (t *Tenant) listen(s *Server, scheme, address string, config *tls.Config) e
 	}
 	s.Domain, s.done = listener.Addr().String(), make(chan error, 1)
 	s.URL = scheme + "://" + s.Domain
-	if t.config.Domain == "" {
+	if t.config.Domain == "" && !(scheme == "http" && strings.HasPrefix(t.address, "https")) {
 		t.SetDomain(s.Domain)
+		t.address = s.URL
 	}
 	s.server = &http.Server{
 		Handler: t, TLSConfig: config, ReadHeaderTimeout: 10 * time.Second,
@@ -120,8 +143,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// newCertificate makes an authority and a certificate for loopback from it.
-func newCertificate() (tls.Certificate, *x509.Certificate, error) {
+// newCertificate makes an authority, and from it a certificate for hosts: names
+// and addresses, of which empty ones do not count.
+func newCertificate(hosts ...string) (tls.Certificate, *x509.Certificate, error) {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, nil, err
@@ -149,7 +173,13 @@ func newCertificate() (tls.Certificate, *x509.Certificate, error) {
 	}
 	leaf := template(now.UnixNano()+1, "Auth0 emulator")
 	leaf.KeyUsage, leaf.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else if host != "" {
+			leaf.DNSNames = append(leaf.DNSNames, host)
+		}
+	}
 	der, err = x509.CreateCertificate(rand.Reader, leaf, authority, key.Public(), authorityKey)
 	if err != nil {
 		return tls.Certificate{}, nil, err

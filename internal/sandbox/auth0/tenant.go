@@ -19,9 +19,11 @@
 package auth0
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,8 +38,11 @@ type Config struct {
 	// the address that [Tenant.Start] listens on, or else the host of the request.
 	Domain string
 
-	// Seed is what the tenant holds from the start.
+	// Seed is what the tenant holds from the start, and again after [Tenant.Reset].
 	Seed Seed
+
+	// Control has the tenant serve its control API, under /emulator/.
+	Control bool
 
 	// Now is the tenant's clock, time.Now by default.
 	Now func() time.Time
@@ -58,18 +63,30 @@ type Tenant struct {
 	config Config
 	mux    *http.ServeMux
 
+	// address is where the domain comes from, if from a listener. One for plain
+	// HTTP does not take it from one for TLS.
+	address string
+
 	// key signs tokens. It is made when the first one is needed, because that
 	// takes longer than everything else that a test may want of a tenant.
 	key func() *signingKey
 
-	// mu guards everything below. A request holds it while it acts, never while
+	skew atomic.Int64 // of the clock, in nanoseconds
+
+	// mu guards everything below, and the timing in config. A request holds it while it acts, never while
 	// it reads a body, waits, signs or writes.
-	mu          sync.Mutex
-	domain      string
-	throttle    *throttle
-	faults      []*fault
-	requests    Requests
-	tokens      map[string]*accessToken
+	mu sync.Mutex
+	state
+	domain   string
+	throttle *throttle
+	faults   []*fault
+	requests Requests
+	tokens   map[string]*accessToken
+	lag      time.Duration // how late the search index sees what the current request changes
+}
+
+// state is what a seed describes and requests change.
+type state struct {
 	users       *userStore
 	roles       []*role
 	clients     *documents
@@ -85,24 +102,8 @@ type Tenant struct {
 	management  string // client id for ManagementClient
 }
 
-// NewTenant returns a tenant as c describes it. It panics if the seed
-// contradicts itself, which is a mistake of the program, not of its user.
-func NewTenant(c Config) *Tenant {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	limits := c.Plan.Limits()
-	if c.Limits != nil {
-		limits = *c.Limits
-	}
-	t := &Tenant{
-		config:      c,
-		mux:         http.NewServeMux(),
-		key:         sync.OnceValue(newSigningKey),
-		domain:      c.Domain,
-		throttle:    newThrottle(limits),
-		requests:    Requests{},
-		tokens:      map[string]*accessToken{},
+func newState() state {
+	return state{
 		users:       newUserStore(),
 		clients:     newDocuments("client_id"),
 		grants:      newDocuments("id"),
@@ -113,18 +114,63 @@ func NewTenant(c Config) *Tenant {
 		settings:    defaultSettings(),
 		logins:      map[string]*loginRecord{},
 	}
+}
+
+// NewTenant returns a tenant as c describes it. It panics if the seed
+// contradicts itself, which is a mistake of the program, not of its user.
+func NewTenant(c Config) *Tenant {
+	t, err := OpenTenant(c)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// OpenTenant is NewTenant for a seed that a user wrote: the error says what in it
+// contradicts what.
+func OpenTenant(c Config) (*Tenant, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	limits := c.Plan.Limits()
+	if c.Limits != nil {
+		limits = *c.Limits
+	}
+	t := &Tenant{
+		config:   c,
+		mux:      http.NewServeMux(),
+		key:      sync.OnceValue(newSigningKey),
+		domain:   c.Domain,
+		throttle: newThrottle(limits),
+		requests: Requests{},
+		tokens:   map[string]*accessToken{},
+		state:    newState(),
+	}
 	for _, e := range endpoints() {
 		t.mux.Handle(e.pattern, t.serve(e))
 	}
-	t.plant(c.Seed)
-	return t
+	if c.Control {
+		t.serveControl()
+	}
+	t.config.Seed = c.Seed.identified()
+	if err := t.plant(t.config.Seed); err != nil {
+		return nil, fmt.Errorf("seed the tenant: %w", err)
+	}
+	return t, nil
 }
 
 // ServeHTTP answers one request.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) { t.mux.ServeHTTP(w, r) }
 
 // now is the time by the tenant's clock.
-func (t *Tenant) now() time.Time { return t.config.Now() }
+func (t *Tenant) now() time.Time { return t.config.Now().Add(time.Duration(t.skew.Load())) }
+
+// Domain returns the tenant's name, "" as long as it has none.
+func (t *Tenant) Domain() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.domain
+}
 
 // SetDomain renames the tenant, for a listener that is not [Tenant.Start]'s.
 func (t *Tenant) SetDomain(domain string) {

@@ -203,7 +203,7 @@ func (s *userStore) all(yield func(*user) bool) {
 // changing is called before a user is changed, created or deleted, so that the
 // search index can lag behind. before is the user as it was, nil if new.
 func (t *Tenant) changing(u *user, before *user, now time.Time) {
-	delay := t.config.SearchDelay
+	delay := max(t.config.SearchDelay, t.lag)
 	if delay <= 0 {
 		return
 	}
