@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"strconv"
 
@@ -17,10 +19,11 @@ func forgetStart() {
 	if err != nil {
 		return
 	}
-	mappings, err := os.ReadFile("/proc/self/smaps")
+	mappings, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
+	defer func() { _ = mappings.Close() }()
 	for _, m := range untouched(mappings, program) {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
 	}
@@ -32,10 +35,14 @@ type mapping struct{ from, to uintptr }
 // untouched returns the mappings of a file that cannot be written and have no
 // page of the process's own: one that the loader has changed would lose its
 // changes. See proc_pid_smaps(5).
-func untouched(smaps []byte, file string) (found []mapping) {
+func untouched(smaps io.Reader, file string) (found []mapping) {
 	var at mapping
 	ours := false
-	for line := range bytes.Lines(smaps) {
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+		line := lines.Bytes()
+		if !ours && !bytes.Contains(line, []byte("-")) {
+			continue // most lines, and each would be cut into pieces
+		}
 		fields := bytes.Fields(line)
 		if len(fields) < 2 {
 			continue

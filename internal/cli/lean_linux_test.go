@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,7 +24,7 @@ Anonymous:             0 kB
 
 func TestOnlyWhatCanBeReadAgainFromTheProgramIsGivenBack(t *testing.T) {
 	want := []mapping{{0x400000, 0xf4a000}}
-	if got := untouched([]byte(someSmaps), "/bin/phasegate"); !slices.Equal(got, want) {
+	if got := untouched(strings.NewReader(someSmaps), "/bin/phasegate"); !slices.Equal(got, want) {
 		t.Errorf("%x are given back, not %x", got, want)
 	}
 }
@@ -36,7 +38,7 @@ func TestAProgramGoesOnAfterItsPagesAreGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(untouched(mappings, program)) == 0 {
+	if len(untouched(bytes.NewReader(mappings), program)) == 0 {
 		t.Error("nothing of this program can be given back")
 	}
 	for range 3 {

@@ -3,6 +3,8 @@ package sqllint
 import (
 	"regexp"
 	"strings"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // A kind is what a token is.
@@ -33,17 +35,17 @@ type comment struct {
 // where a token ends: https://www.postgresql.org/docs/current/sql-syntax-lexical.html
 var lexemes = []struct {
 	kind  kind
-	shape *regexp.Regexp
+	shape func() *regexp.Regexp
 }{
-	{text, regexp.MustCompile(`^[eE]'(?:[^'\\]|\\.|'')*'`)},
-	{text, regexp.MustCompile(`^(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'`)},
-	{quoted, regexp.MustCompile(`^(?:[uU]&)?"(?:[^"]|"")*"`)},
-	{word, regexp.MustCompile(`^[\pL_][\pL\pN_$]*`)},
-	{number, regexp.MustCompile(`^[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?`)},
-	{mark, regexp.MustCompile(`^(?:::|:=|=>|<=|>=|<>|!=|(?s:.))`)},
+	{text, pattern.Lazy(`^[eE]'(?:[^'\\]|\\.|'')*'`)},
+	{text, pattern.Lazy(`^(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'`)},
+	{quoted, pattern.Lazy(`^(?:[uU]&)?"(?:[^"]|"")*"`)},
+	{word, pattern.Lazy(`^[\pL_][\pL\pN_$]*`)},
+	{number, pattern.Lazy(`^[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?`)},
+	{mark, pattern.Lazy(`^(?:::|:=|=>|<=|>=|<>|!=|(?s:.))`)},
 }
 
-var dollar = regexp.MustCompile(`^\$(?:[\pL_][\pL\pN_]*)?\$`)
+var dollar = pattern.Lazy(`^\$(?:[\pL_][\pL\pN_]*)?\$`)
 
 // lex cuts a file into tokens and comments. What cannot be SQL comes out as
 // marks: the server will say what is wrong with it.
@@ -91,7 +93,7 @@ func blockEnd(src string) int {
 }
 
 func lexeme(src string) (token, int) {
-	if tag := dollar.FindString(src); tag != "" {
+	if tag := dollar().FindString(src); tag != "" {
 		body, _, closed := strings.Cut(src[len(tag):], tag)
 		end := len(tag) + len(body)
 		if closed {
@@ -100,7 +102,7 @@ func lexeme(src string) (token, int) {
 		return token{kind: text, text: body}, end
 	}
 	for _, l := range lexemes {
-		found := l.shape.FindString(src)
+		found := l.shape().FindString(src)
 		if found == "" {
 			continue
 		}

@@ -11,10 +11,11 @@ package sqllint
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // A Level is how bad a finding is.
@@ -66,7 +67,7 @@ type file struct {
 }
 
 // txmode is Atlas's directive, in the file's header.
-var txmode = regexp.MustCompile(`(?m)\A(?:--.*\n)*?--\s*atlas:txmode\s+none\s*$`)
+var txmode = pattern.Lazy(`(?m)\A(?:--.*\n)*?--\s*atlas:txmode\s+none\s*$`)
 
 // A Note is what another analyzer has found under one of the rules: it becomes a
 // finding unless the rule has found the same statement itself.
@@ -122,7 +123,7 @@ func (l *Linter) open(name, src string) *file {
 		l.checks, l.validated = map[string]string{}, map[string]bool{}
 	}
 	return &file{
-		Linter: l, name: name, src: src, outside: txmode.MatchString(src),
+		Linter: l, name: name, src: src, outside: txmode().MatchString(src),
 		created: map[string]bool{}, unchecked: map[string]bool{},
 	}
 }
