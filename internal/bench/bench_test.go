@@ -33,12 +33,14 @@ func scene(b *testing.B, steps int) string {
 
 // A thousand steps that each start /bin/true, in order: the whole process, from
 // reading the plan on. Phasegate keeps a durable journal meanwhile; the others
-// record nothing.
+// record nothing, but for the bare loop, which is what the programs and the disk
+// take by themselves.
 func BenchmarkThousandSteps(b *testing.B) {
 	dir := scene(b, 1000)
 	ours := &contender{name: "phasegate", argv: []string{phasegate(b), "run", "plan.yaml"}, dir: dir}
 	task := &contender{name: "task", argv: []string{goTask(b), "--silent"}, dir: dir}
-	all := installed(b, ours, task,
+	bare := &contender{name: "bare", argv: []string{build(b, "tools/peers", "./bare"), "1000"}, dir: dir}
+	all := installed(b, ours, task, bare,
 		&contender{name: "make", argv: []string{"make", "-s"}, dir: dir},
 		&contender{name: "just", argv: []string{"just", "--quiet"}, dir: dir})
 	for b.Loop() {
