@@ -85,16 +85,16 @@ func embedded(t *testing.T) *migrate.MemDir {
 	return dir
 }
 
-// migrated returns a connection to a database to which every file was applied,
-// each in one transaction, with one user from before the last.
+// migrated returns a connection to a database after the cut-over: its files were
+// applied, each in one transaction, with one user from before.
 func migrated(t *testing.T) *pgx.Conn {
 	t.Helper()
 	conn := connect(t, postgrestest.Database(t))
 	files, err := embedded(t).Files()
-	if err != nil || len(files) != 2 || files[0].Version() != Baseline || files[0].Name() != BaselineFile {
+	if err != nil || len(files) != 3 || files[0].Version() != Baseline || files[0].Name() != BaselineFile {
 		t.Fatalf("the files are %v, %v", files, err)
 	}
-	for i, file := range files {
+	for i, file := range files[:2] {
 		if i == 1 {
 			exec(t, conn, `insert into users (email, hashed_password, api_key, role) values ('a@b.org', 'h', 'k', 'nurse')`)
 		}
@@ -149,5 +149,28 @@ func TestTheCutOverKeepsOldUsersAndLetsNewOnesHaveNoKey(t *testing.T) {
 			t.Errorf("%s: refused with %v, not because of %s", sql, err, refusal)
 		}
 		exec(t, conn, "rollback")
+	}
+}
+
+func TestTheEndOfKeysTakesTheKeysAloneAndWritesNoRowAnew(t *testing.T) {
+	conn := migrated(t)
+	look := func() (columns, node string) {
+		err := conn.QueryRow(t.Context(), `
+			select (select string_agg(column_name, ' ' order by ordinal_position) from information_schema.columns where table_name = 'users'),
+			       pg_relation_filenode('users')::text`).Scan(&columns, &node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return columns, node
+	}
+	before, file := look()
+	removal, err := FS.ReadFile("20270201000000_drop_api_keys.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, conn, string(removal))
+	after, now := look()
+	if after != strings.Replace(before, " api_key", "", 1) || file != now {
+		t.Errorf("the columns were %q and are %q; the table was file %s and is %s", before, after, file, now)
 	}
 }

@@ -118,16 +118,8 @@ func (a *Apply) plan(ctx context.Context, d *database, f *folder) (planned, erro
 		return planned{}, err
 	}
 	p := planned{standing: s}
-	if a.To == "" {
-		return p, nil
-	}
-	if _, ok := f.version(a.To); !ok {
-		return planned{}, fmt.Errorf("to: version %s is not among the migrations in %s: %s", a.To, f.Path(), f.known())
-	}
-	if i := slices.IndexFunc(s.pending, func(file migrate.File) bool { return file.Version() > a.To }); i >= 0 {
-		p.pending, p.later = s.pending[:i], s.pending[i:]
-	}
-	return p, nil
+	p.pending, p.later, err = f.until(s.pending, a.To)
+	return p, err
 }
 
 // planned is a standing whose pending migrations are those of this step.

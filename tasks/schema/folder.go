@@ -75,6 +75,22 @@ func (f *folder) version(version string) (migrate.File, bool) {
 	return f.files[i], true
 }
 
+// until splits what is pending behind the last version that is wanted, where ""
+// is the newest.
+func (f *folder) until(pending []migrate.File, to string) (wanted, later []migrate.File, err error) {
+	if to == "" {
+		return pending, nil, nil
+	}
+	if _, ok := f.version(to); !ok {
+		return nil, nil, fmt.Errorf("to: version %s is not among the migrations in %s: %s", to, f.Path(), f.known())
+	}
+	i := slices.IndexFunc(pending, func(file migrate.File) bool { return file.Version() > to })
+	if i < 0 {
+		return pending, nil, nil
+	}
+	return pending[:i], pending[i:], nil
+}
+
 // last returns the newest version.
 func (f *folder) last() string { return f.files[len(f.files)-1].Version() }
 

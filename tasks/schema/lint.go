@@ -26,6 +26,7 @@ import (
 type Lint struct {
 	Dir   task.Path     `with:"dir,required"` // directory of the migrations and of atlas.sum, their checksums
 	After string        `with:"after"`        // last version that is not looked at, such as the baseline; default none
+	To    string        `with:"to"`           // last version that is looked at, as in schema/apply; default the newest
 	Dev   redact.Secret `with:"dev"`          // connection string of a development database, for Atlas's analyzers; without it, they are left out
 }
 
@@ -55,7 +56,8 @@ func (l *Lint) folder() (*folder, error) {
 	if _, ok := f.version(l.After); !ok && l.After != "" {
 		return nil, fmt.Errorf("after: version %s is not among the migrations in %s: %s", l.After, f.Path(), f.known())
 	}
-	return f, nil
+	_, _, err = f.until(nil, l.To)
+	return f, err
 }
 
 // Run looks at the migrations.
@@ -77,7 +79,11 @@ func (l *Lint) Run(ctx context.Context, env *task.Env) (Linted, error) {
 	if ctx.Err() != nil {
 		return Linted{}, context.Cause(ctx)
 	}
-	receipt := Linted{Files: len(f.after(l.After)), Report: filepath.Join(env.Dir, "lint.json")}
+	wanted, _, err := f.until(f.after(l.After), l.To)
+	if err != nil {
+		return Linted{}, err
+	}
+	receipt := Linted{Files: len(wanted), Report: filepath.Join(env.Dir, "lint.json")}
 	findings := l.findings(f, notes)
 	for _, found := range findings {
 		if found.Level == sqllint.Error {
@@ -95,11 +101,14 @@ func (l *Lint) Run(ctx context.Context, env *task.Env) (Linted, error) {
 	return receipt, nil
 }
 
-// findings are those of the files after the version, never nil.
+// findings are those of the files that are looked at, never nil.
 func (l *Lint) findings(f *folder, notes map[string][]sqllint.Note) []sqllint.Finding {
 	findings := []sqllint.Finding{}
 	var linter sqllint.Linter
 	for _, file := range f.files {
+		if l.To != "" && file.Version() > l.To {
+			break
+		}
 		path := filepath.Join(f.Path(), file.Name())
 		if file.Version() <= l.After {
 			linter.Skip(path, string(file.Bytes()))

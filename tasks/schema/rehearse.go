@@ -42,6 +42,7 @@ type Rehearse struct {
 	DSN              redact.Secret `with:"dsn,required"`      // connection string of the database
 	Dir              task.Path     `with:"dir,required"`      // directory of the migrations and of atlas.sum, their checksums
 	Baseline         string        `with:"baseline"`          // version whose tables are there already in a database that has no history; ignored where there is one or the database is empty
+	To               string        `with:"to"`                // last version to rehearse, as in schema/apply; default the newest
 	Copy             string        `with:"copy"`              // how to make the copy: auto (the default), template, backup or dump
 	Backup           string        `with:"backup"`            // archive of pg_dump in the custom format, compressed with zstd or not, for copy backup
 	Reverse          bool          `with:"reverse"`           // whether to fail unless every pending migration has a reverse and is proven by it; default false
@@ -99,7 +100,7 @@ func (r *Rehearse) Check(ctx context.Context, _ *task.Env) error {
 		return err
 	}
 	defer d.close()
-	if _, err := d.compare(ctx, f, r.Baseline); err != nil {
+	if _, err := r.wanted(ctx, d, f); err != nil {
 		return err
 	}
 	return d.mayCopy(ctx)
@@ -151,8 +152,18 @@ func (r *Rehearse) pending(ctx context.Context, f *folder) (int, error) {
 		return 0, err
 	}
 	defer d.close()
-	s, err := d.compare(ctx, f, r.Baseline)
+	s, err := r.wanted(ctx, d, f)
 	return len(s.pending), err
+}
+
+// wanted is where the database stands, with what is pending up to the last
+// version that is wanted.
+func (r *Rehearse) wanted(ctx context.Context, d *database, f *folder) (standing, error) {
+	s, err := d.compare(ctx, f, r.Baseline)
+	if err == nil {
+		s.pending, _, err = f.until(s.pending, r.To)
+	}
+	return s, err
 }
 
 // perform applies the migrations to the copy and writes the report, of what was
@@ -163,7 +174,7 @@ func (r *Rehearse) perform(ctx context.Context, env *task.Env, f *folder, c *clo
 		return receipt, err
 	}
 	defer d.close()
-	s, err := d.compare(ctx, f, r.Baseline)
+	s, err := r.wanted(ctx, d, f)
 	if err != nil {
 		return receipt, err
 	}

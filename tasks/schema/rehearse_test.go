@@ -85,7 +85,7 @@ func TestTheCutOverIsRehearsedWithoutTouchingTheDatabase(t *testing.T) {
 		return query[bool](t, postgrestest.ForTest(t).DSN("postgres"), "select not exists (select from pg_stat_activity where datname = $1)", name)
 	})
 	r := rehearse(dsn, "../../schema")
-	r.Baseline = "20260101000000"
+	r.Baseline, r.To = "20260101000000", "20261101000000"
 	receipt, err := r.Run(t.Context(), tasktest.Env(t))
 	if err != nil {
 		t.Fatal(err)

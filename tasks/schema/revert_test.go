@@ -143,13 +143,13 @@ func TestTheCutOverIsTakenBackAndItsUsersStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rehearse(dsn, "../../schema")
-	r.Baseline, r.Reverse = "20260101000000", true
+	r.Baseline, r.To, r.Reverse = "20260101000000", "20261101000000", true
 	rehearsal, err := r.Run(t.Context(), tasktest.Env(t))
 	if err != nil || len(rehearsal.Proven) != 1 || rehearsal.RevertMS == 0 {
 		t.Fatalf("rehearsal %+v, error %v", rehearsal, err)
 	}
 	a := apply(dsn, "../../schema")
-	a.Baseline = r.Baseline
+	a.Baseline, a.To = r.Baseline, r.To
 	from := mustApply(t, a).From
 	const oldUsers = "select md5(string_agg(concat_ws('|', id, email, hashed_password, api_key, role, full_name, is_active), ',' order by id)) from users where api_key not like 'none:%'"
 	before := query[string](t, dsn, oldUsers)

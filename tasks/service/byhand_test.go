@@ -28,7 +28,7 @@ func TestByHandFailure05TheSchemaIsAppliedWhileTheServiceIsDown(t *testing.T) {
 	}
 
 	apply := &schema.Apply{
-		DSN: dsn, Dir: "../../schema", Baseline: "20260101000000",
+		DSN: dsn, Dir: "../../schema", Baseline: "20260101000000", To: "20261101000000",
 		LockTimeout: time.Second, LockTries: 1, StatementTimeout: time.Minute,
 	}
 	path := os.Getenv("PATH")

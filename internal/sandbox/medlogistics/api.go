@@ -15,8 +15,8 @@ import (
 	"github.com/medlogistics/phasegate/internal/sandbox/home"
 )
 
-// An API is a stand-in for the MedLogistics API. It takes API keys and, once
-// users.auth0_user_id is there, the tenant's tokens. It needs no restart for
+// An API is a stand-in for the MedLogistics API. It takes API keys as long as
+// users.api_key is there and, once users.auth0_user_id is, the tenant's tokens. It needs no restart for
 // that, nor for a database that went away and came back.
 type API struct {
 	Listen      string        // host:port

@@ -138,6 +138,24 @@ func TestKeysAreTakenBeforeAndAfterTheCutOverAndTokensAfter(t *testing.T) {
 	}
 }
 
+func TestOnlyTokensAreTakenWhereThereAreNoKeys(t *testing.T) {
+	t.Parallel()
+	a := startAPI(t)
+	a.cutOver(t)
+	removal, err := schema.FS.ReadFile("20270201000000_drop_api_keys.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.conn.Exec(t.Context(), string(removal)); err != nil {
+		t.Fatal(err)
+	}
+	a.expect(t, "GET", "/api/me", "X-API-Key", a.people.User(1).APIKey, "", 401, "not accepted any more")
+	a.expect(t, "GET", "/api/me", "Authorization", "Bearer "+a.tenant.token(t, nil), "", 200, a.people.User(1).ID)
+	if status, text := a.call(t, "GET", "/health", "", "", ""); status != 200 {
+		t.Errorf("health: %d %s", status, text)
+	}
+}
+
 func TestOnlyAGoodTokenIsTaken(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t)

@@ -63,8 +63,11 @@ func (h *handler) identify(r *http.Request) (who caller, method string, err erro
 
 func (h *handler) byKey(ctx context.Context, key string) (caller, error) {
 	who, err := h.user(ctx, "api_key", key)
-	if errors.Is(err, pgx.ErrNoRows) {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return who, refusal{http.StatusUnauthorized, "Invalid API key"}
+	case noColumn(err):
+		return who, refusal{http.StatusUnauthorized, "API keys are not accepted any more"}
 	}
 	who.Roles = []string{who.Role}
 	return who, err
@@ -77,15 +80,21 @@ func (h *handler) byToken(ctx context.Context, token string) (caller, error) {
 		return caller{}, refusal{http.StatusUnauthorized, "Invalid token"}
 	}
 	who, err := h.user(ctx, "auth0_user_id", claims.subject)
-	var server *pgconn.PgError
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return who, refusal{http.StatusUnauthorized, "Unknown user"}
-	case errors.As(err, &server) && server.Code == "42703": // undefined_column
+	case noColumn(err):
 		return who, refusal{http.StatusUnauthorized, "Tokens are not accepted yet"}
 	}
 	who.Roles = claims.roles
 	return who, err
+}
+
+// noColumn tells whether the database has no such column: it is from before the
+// cut-over, or from after the end of API keys.
+func noColumn(err error) bool {
+	server, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && server.Code == "42703" // undefined_column
 }
 
 // user looks a user up by a column of the program's choosing.

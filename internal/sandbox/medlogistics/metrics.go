@@ -37,7 +37,13 @@ type requestLabels struct {
 type attemptLabels struct{ method, result string }
 
 func newMetrics(pool *pgxpool.Pool) *metrics {
-	return &metrics{pool: pool, requests: map[requestLabels]int{}, attempts: map[attemptLabels]int{}}
+	m := &metrics{pool: pool, requests: map[requestLabels]int{}, attempts: map[attemptLabels]int{}}
+	// A counter that is not there yet cannot be told from one that nobody asks for:
+	// https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+	for _, method := range []string{byKey, byToken} {
+		m.attempts[attemptLabels{method, "ok"}] = 0
+	}
+	return m
 }
 
 // count counts each request by its route and status, and times it.
