@@ -21,6 +21,7 @@ func All() task.Set {
 		task.Look("host/disk", &host.Disk{}),
 		task.Of("host/command", &host.Command{}),
 		task.Look("web/check", &web.Check{Status: 200, Timeout: 10 * time.Second}),
+		task.Gate("web/metric", &web.Metric{Timeout: 10 * time.Second}),
 
 		task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5}),
 		task.Look("postgres/backup", &postgres.Backup{
