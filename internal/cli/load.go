@@ -25,7 +25,7 @@ func (a *app) load(path string) (*plan.Plan, error) {
 	}
 	p, findings, err := plan.Load(path, tasks.All())
 	if err != nil {
-		return nil, fail(ExitUsage, task.Hint(err, "name a plan file, or a plan that ships with phasegate: auth0-migration"))
+		return nil, fail(ExitUsage, task.Hint(err, "name a plan file, or a plan that ships with phasegate: auth0-migration, auth0-migration-online or api-key-removal"))
 	}
 	if p == nil { // warnings are for validate: here they would only hide what happens
 		if _, err := findings.WriteTo(a.Err); err != nil {
@@ -34,6 +34,14 @@ func (a *app) load(path string) (*plan.Plan, error) {
 		return nil, fail(ExitInvalid, fmt.Errorf("%s has errors; nothing was done", path))
 	}
 	return p, nil
+}
+
+// loadNamed is load, and nil where no plan is named.
+func (a *app) loadNamed(path string) (*plan.Plan, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return a.load(path)
 }
 
 // unpack writes a shipped plan and its files beside the journals if path names

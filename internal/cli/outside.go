@@ -17,6 +17,7 @@ var addresses = []string{"service", "dsn", "database", "domain", "url"}
 // places are the variables by which the sandbox says where its parts are.
 var places = []string{
 	"DATABASE_URL", "API_URL", "API_SERVICE", "API_URL_A", "API_SERVICE_A", "API_URL_B", "API_SERVICE_B", "AUTH0_DOMAIN",
+	"METRICS_URL",
 }
 
 // inside refuses a plan that would work on something else than the sandbox: a

@@ -24,7 +24,7 @@ import (
 )
 
 func (a *app) rehearse() *cobra.Command {
-	users := 500
+	show, after := show{users: 500}, ""
 	command := &cobra.Command{
 		Use:   "rehearse PLAN",
 		Short: "Carry a plan out twice on a sandbox, the second time with a failure",
@@ -36,36 +36,53 @@ a rollback. At the end every table must equal the one before, row for row.
 Approvals are given by the rehearsal itself. Nothing is left running, and of the
 sandbox nothing is left lying about. When all of it held, the journals of both
 runs are put where the plan's own are kept, marked as rehearsals, which is what
-gate/rehearsed looks for. A plan that names a service, a database or a tenant other than through
+gate/rehearsed looks for.
+
+A plan that comes after another one is rehearsed with --after: in each pass, that
+other plan is carried out first, undisturbed, and everybody sets the password of
+their account; the tables are compared with those of that moment.
+
+A plan that names a service, a database or a tenant other than through
 the variables that rehearse sets is refused.
 
 Exit codes: 0 all of it held; 1 something did not; 2 wrong call, or a plan that
 reaches outside the sandbox; 3 the plan has errors; 130 interrupted.`,
-		Example: "  phasegate rehearse plans/auth0-migration.yaml --users 500",
-		Args:    cobra.ExactArgs(1),
+		Example: "  phasegate rehearse plans/auth0-migration.yaml --users 500\n" +
+			"  phasegate rehearse plans/api-key-removal.yaml --after plans/auth0-migration.yaml",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if users < 1 {
-				return fail(ExitUsage, task.Hint(fmt.Errorf("--users is %d", users), "seed at least one user"))
+			if show.users < 1 {
+				return fail(ExitUsage, task.Hint(fmt.Errorf("--users is %d", show.users), "seed at least one user"))
 			}
 			remove, err := a.unpackAside()
 			if err != nil {
 				return err
 			}
 			defer remove()
-			p, err := a.load(args[0])
-			if err != nil {
+			if show.plan, err = a.load(args[0]); err != nil {
+				return err
+			}
+			if show.after, err = a.loadNamed(after); err != nil {
 				return err
 			}
 			ctx, stop := a.untilSignal(cmd.Context())
 			defer stop()
-			return a.rehearsePlan(ctx, p, users)
+			return a.rehearsePlan(ctx, show)
 		},
 	}
-	command.Flags().IntVar(&users, "users", users, "how many users the sandbox's database has")
+	command.Flags().StringVar(&after, "after", "", "a plan that is carried out on the sandbox first")
+	command.Flags().IntVar(&show.users, "users", show.users, "how many users the sandbox's database has")
 	return command
 }
 
-func (a *app) rehearsePlan(ctx context.Context, p *plan.Plan, users int) error {
+// A show is what is rehearsed, and on what.
+type show struct {
+	plan  *plan.Plan
+	after *plan.Plan // carried out before, nil for none
+	users int
+}
+
+func (a *app) rehearsePlan(ctx context.Context, show show) error {
 	began := time.Now()
 	store, err := a.store(ctx) // before anything else: without it the rehearsal would be for nothing
 	if err != nil {
@@ -77,7 +94,7 @@ func (a *app) rehearsePlan(ctx context.Context, p *plan.Plan, users int) error {
 	}
 	for _, pass := range passes {
 		fmt.Fprintf(a.Err, "\n%s\n", pass.title)
-		if err := a.rehearseOnce(ctx, p, users, pass); err != nil {
+		if err := a.rehearseOnce(ctx, show, pass); err != nil {
 			if ctx.Err() != nil {
 				return fail(ExitInterrupted, errors.New("rehearsal interrupted; the sandbox is gone"))
 			}
@@ -109,24 +126,28 @@ type pass struct {
 	lines    [][]byte       // of its journal
 }
 
-func (a *app) rehearseOnce(ctx context.Context, p *plan.Plan, users int, pass *pass) (err error) {
+func (a *app) rehearseOnce(ctx context.Context, show show, pass *pass) (err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find phasegate's own program: %w", err)
 	}
-	fmt.Fprintf(a.Err, "  starting PostgreSQL, the tenant and the API with %d users\n", users)
+	fmt.Fprintf(a.Err, "  starting PostgreSQL, the tenant and the API with %d users\n", show.users)
 	box, err := sandbox.Start(ctx, sandbox.Options{
-		Users: users, Unmigratable: true, Balanced: p.Wants("API_SERVICE_A"), Self: self, Log: a.log,
+		Users: show.users, Unmigratable: true, Self: self, Log: a.log,
+		Balanced: show.plan.Wants("API_SERVICE_A"), Watched: show.plan.Wants("METRICS_URL"),
 	})
 	if err != nil {
 		return fmt.Errorf("start the sandbox: %w", err)
 	}
 	defer func() { err = errors.Join(err, box.Close()) }()
+	if err := a.leadUp(ctx, show.after, box); err != nil {
+		return err
+	}
 	before, err := contents(ctx, box)
 	if err != nil {
 		return err
 	}
-	stage := &rehearsal{app: a, plan: p, box: box, pass: pass}
+	stage := &rehearsal{app: a, plan: show.plan, box: box, pass: pass}
 	if err := stage.run(ctx); err != nil {
 		return err
 	}
@@ -142,6 +163,19 @@ func (a *app) rehearseOnce(ctx context.Context, p *plan.Plan, users int, pass *p
 	}
 	pass.restored = after
 	return nil
+}
+
+// leadUp carries out the plan that comes before the one that is rehearsed, if
+// there is one, and has people do what they do until then.
+func (a *app) leadUp(ctx context.Context, before *plan.Plan, box *sandbox.Sandbox) error {
+	if before == nil {
+		return nil
+	}
+	fmt.Fprintf(a.Err, "  carrying out %s first\n", before.Name)
+	if err := (&rehearsal{app: a, plan: before, box: box, pass: &pass{}}).run(ctx); err != nil {
+		return fmt.Errorf("carry out %s first: %w", before.Name, err)
+	}
+	return box.SetPasswords()
 }
 
 // A rehearsal is one pass at work.

@@ -23,6 +23,7 @@ import (
 	"github.com/medlogistics/phasegate/internal/sandbox/home"
 	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres"
+	"github.com/medlogistics/phasegate/internal/sandbox/prometheus"
 )
 
 // Options say what a sandbox is like.
@@ -36,6 +37,10 @@ type Options struct {
 	// Balanced has two instances of the API behind a balancer, for plans that
 	// restart one at a time: API_SERVICE_A and API_URL_A, and B.
 	Balanced bool
+
+	// Watched has the API scraped by a stand-in for Prometheus: METRICS_URL and
+	// KEYS_UNUSED_FOR.
+	Watched bool
 
 	Plan auth0.Plan   // of the tenant, which limits its requests
 	Self string       // phasegate's program: "Self sandbox-api" is the API
@@ -52,6 +57,7 @@ type Sandbox struct {
 	server   *auth0.Server
 	services []string // the API's scripts, one an instance
 	balancer *balancer
+	metrics  *prometheus.Server
 	database redact.Secret
 	people   medlogistics.Population
 	env      map[string]string
@@ -110,6 +116,11 @@ func (s *Sandbox) start(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Log.Debug("sandbox: the API is healthy", "url", s.env["API_URL"], "tenant", s.server.Domain)
+	if o.Watched {
+		if err := s.startMetrics(ctx); err != nil {
+			return err
+		}
+	}
 	return s.environment()
 }
 
@@ -132,6 +143,7 @@ func (s *Sandbox) environment() error {
 		"AUTH0_CA_FILE":                  s.server.CAFile,
 		"SAMPLE_WHERE":                   "is_active",
 	})
+	s.testAccounts()
 	if refused := s.people.Refused(); refused > 0 {
 		var ids []string
 		for i := s.people.Users - refused; i < s.people.Users; i++ {
@@ -192,6 +204,9 @@ func (s *Sandbox) Close() error {
 		var failures []error
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
+		if s.metrics != nil {
+			failures = append(failures, s.metrics.Close())
+		}
 		if s.balancer != nil {
 			failures = append(failures, s.balancer.close())
 		}

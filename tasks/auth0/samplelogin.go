@@ -24,7 +24,8 @@ import (
 // password-realm grant, and deleted afterwards. One that a killed run left
 // behind is deleted by the next. No password and no token is stored or logged.
 //
-// Roles without a user who was moved and never logged in are left out. When that
+// Roles without a user who was moved and never logged in are left out, but for
+// reuse. When that
 // is so for every role the step is skipped, unless nobody was moved at all.
 //
 // The application needs the scopes read:users, update:users, read:connections,
@@ -35,6 +36,11 @@ type SampleLogin struct {
 
 	// The API's identifier in the tenant, which its tokens are for.
 	Audience string `with:"audience,required"`
+
+	// Whether to take accounts too that somebody has logged in with, or set a
+	// password for. They get another password: only where all that Users names
+	// were made for tests. Default false.
+	Reuse bool `with:"reuse"`
 
 	// The address that is called with the token, such as
 	// https://api.example.com/me.
@@ -139,7 +145,7 @@ func (t *SampleLogin) candidates(ctx context.Context, api tenant, receipt *Logge
 			return nil, 0, err
 		}
 		moved += len(rows)
-		a, ok, err := neverUsed(ctx, api, rows)
+		a, ok, err := t.usable(ctx, api, rows)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -152,9 +158,10 @@ func (t *SampleLogin) candidates(ctx context.Context, api tenant, receipt *Logge
 	return picked, moved, nil
 }
 
-// neverUsed returns the first of the rows' accounts that we made and nobody has
-// logged in with: whoever has a password of their own keeps it.
-func neverUsed(ctx context.Context, api tenant, rows []row) (account, bool, error) {
+// usable returns the first of the rows' accounts that we made and nobody has
+// logged in with, unless they may be reused: whoever has a password of their own
+// keeps it.
+func (t *SampleLogin) usable(ctx context.Context, api tenant, rows []row) (account, bool, error) {
 	for _, r := range rows {
 		a, err := api.User(ctx, r.auth0ID)
 		if status(err) == http.StatusNotFound {
@@ -163,7 +170,7 @@ func neverUsed(ctx context.Context, api tenant, rows []row) (account, bool, erro
 		if err != nil {
 			return account{}, false, err
 		}
-		if a.ours() && !a.used && !a.blocked {
+		if a.ours() && (t.Reuse || !a.used) && !a.blocked {
 			return a, true, nil
 		}
 	}

@@ -28,7 +28,8 @@ import (
 //
 // A table is compared by its primary key or another unique key, and as a
 // multiset of rows where it has none: there an update is a row less and a row
-// more. Large objects and sequences are not compared.
+// more. Large objects and sequences are not compared, and neither is the history
+// of schema/apply, which is true of the replaced database alone.
 //
 // The three files are in the run's directory, readable by their owner only. The
 // first holds a change a line, as JSON, in an order in which postgres/replay can

@@ -35,7 +35,13 @@ func (r relation) column(name string) (kind, value string, ok bool) {
 	return r.types[i], r.defaults[i], true
 }
 
-// relations lists the tables of a database, by schema and name.
+// history is the schema in which schema/apply records what it has applied. That
+// is true of one database alone: replayed, it would have the other one take a
+// migration for applied whose tables it does not have.
+const history = "atlas_schema_revisions"
+
+// relations lists the tables of a database, by schema and name, but for the
+// history of its schema.
 func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 	rows, err := conn.Query(ctx, `
 		select format('%I.%I', n.nspname, c.relname), c.relname::text, pg_relation_size(c.oid) / 8192,
@@ -58,7 +64,7 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 		           bool_or(a.attidentity = 'a') as always
 		      from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 		     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') col on true
-		 where c.relkind = 'r' and `+ordinary+`
+		 where c.relkind = 'r' and `+ordinary+` and n.nspname <> '`+history+`'
 		 order by n.nspname collate "C", c.relname collate "C"`)
 	if err != nil {
 		return nil, fmt.Errorf("list the tables: %w", err)

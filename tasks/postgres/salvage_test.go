@@ -297,6 +297,18 @@ func TestSalvageLeavesOutWhatOnlyATriggerTouched(t *testing.T) {
 	}
 }
 
+// The history is true of the replaced database alone: replayed, it would have the
+// live one take a migration for applied.
+func TestSalvageLeavesOutTheHistoryOfTheSchema(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `create schema atlas_schema_revisions;
+		create table atlas_schema_revisions.atlas_schema_revisions (version text primary key);
+		create table drugs (id int primary key)`,
+		"insert into atlas_schema_revisions.atlas_schema_revisions values ('2'); insert into drugs values (1)")
+	found := r.run(r.salvage())
+	wantLines(t, found.File, "insert public.drugs key map[id:1] old - new map[id:1]")
+}
+
 func TestSalvageOfAnEarlierCallIsNotDoneAgain(t *testing.T) {
 	t.Parallel()
 	r := rollBack(t, "create table t (id int primary key)", "insert into t values (1)")

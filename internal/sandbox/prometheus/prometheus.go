@@ -4,12 +4,14 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,17 +34,14 @@ type series struct {
 	samples []sample
 }
 
-// A sample is a value at a time. A stale one says that the target did not answer:
-// https://prometheus.io/docs/prometheus/latest/querying/basics/#staleness.
+// A sample is a value at a time.
 type sample struct {
 	at    time.Time
 	value float64
-	stale bool
 }
 
 const (
 	kept        = 10 * time.Minute // how long samples are kept
-	lookBack    = 5 * time.Minute  // how old the newest sample of an instant selector may be, as in Prometheus
 	bodyLimit   = 1 << 20          // of a scrape, in bytes
 	readTimeout = 5 * time.Second
 )
@@ -86,8 +85,8 @@ func (s *Server) watch(ctx context.Context, target string, every time.Duration) 
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		body, err := scrape(ctx, client, target)
-		if ctx.Err() == nil {
-			s.keep(time.Now(), target, body, err == nil)
+		if err == nil {
+			s.keep(time.Now(), target, body)
 		}
 		select {
 		case <-ctx.Done():
@@ -113,25 +112,15 @@ func scrape(ctx context.Context, client *http.Client, target string) ([]byte, er
 	return body, err
 }
 
-// keep adds what a scrape has found. What the target shows no more is stale, and
-// everything is where it does not answer.
-func (s *Server) keep(at time.Time, target string, body []byte, up bool) {
+// keep adds what a scrape has found.
+func (s *Server) keep(at time.Time, target string, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seen := map[string]bool{}
-	if up {
-		for key, found := range parse(body, target) {
-			seen[key] = true
-			if s.series[key] == nil {
-				s.series[key] = &series{name: found.name, labels: found.labels}
-			}
-			s.series[key].add(sample{at: at, value: found.value})
+	for key, found := range parse(body, target) {
+		if s.series[key] == nil {
+			s.series[key] = &series{name: found.name, labels: found.labels}
 		}
-	}
-	for key, one := range s.series {
-		if one.labels["instance"] == target && !seen[key] {
-			one.add(sample{at: at, stale: true})
-		}
+		s.series[key].add(sample{at: at, value: found.value})
 	}
 }
 
@@ -144,33 +133,25 @@ func (s *series) add(n sample) {
 	s.samples = append(s.samples[old:], n)
 }
 
-// increase is by how much a counter grew between its samples in a time, and
-// whether there are two at least. Where it fell it began anew from 0. Unlike
-// Prometheus, it does not extrapolate to the ends of the time.
-func (s *series) increase(from, to time.Time) (grown float64, known bool) {
-	var last *sample
-	for i, n := range s.samples {
-		if n.stale || !n.at.After(from) || n.at.After(to) {
-			continue
-		}
-		switch {
-		case last == nil:
-		case n.value < last.value:
-			grown, known = grown+n.value, true
-		default:
-			grown, known = grown+n.value-last.value, true
-		}
-		last = &s.samples[i]
+// within are the samples after from, up to to.
+func (s *series) within(from, to time.Time) []sample {
+	after := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(s.samples, t, func(n sample, t time.Time) int { return cmp.Or(n.at.Compare(t), -1) })
+		return i
 	}
-	return grown, known
+	return s.samples[after(from):after(to)]
 }
 
-// at tells whether the series has a value at a time.
-func (s *series) at(t time.Time) bool {
-	for i := len(s.samples) - 1; i >= 0; i-- {
-		if n := s.samples[i]; !n.at.After(t) {
-			return !n.stale && t.Sub(n.at) < lookBack
+// increase is by how much a counter grew in its samples, and whether there are
+// two at least. Where it fell it began anew from 0. Unlike Prometheus, it does not
+// extrapolate to the ends of the time.
+func increase(samples []sample) (grown float64, known bool) {
+	for i := 1; i < len(samples); i++ {
+		last, value := samples[i-1].value, samples[i].value
+		if value < last {
+			last = 0
 		}
+		grown += value - last
 	}
-	return false
+	return grown, len(samples) > 1
 }

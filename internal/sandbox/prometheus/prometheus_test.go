@@ -95,7 +95,7 @@ func TestWhatWasScrapedIsCounted(t *testing.T) {
 	s, target := start(t)
 	target.used.Store(3)
 	becomes(t, s, `sum(increase(logins_total{method="token"}[1m]))`, "0")
-	becomes(t, s, `count(logins_total)`, "2")
+	becomes(t, s, `count(count_over_time(logins_total[1m]))`, "2")
 	before := ask(t, s, `sum(increase(logins_total{method="key"}[1h]))`)
 	target.used.Add(4)
 	if want := map[string]string{"0": "4", "3": "7"}[before]; want != "" {
@@ -106,23 +106,23 @@ func TestWhatWasScrapedIsCounted(t *testing.T) {
 	becomes(t, s, `sum( increase( logins_total { method = "token" , } [ 1d ] ) )`, "0")
 	becomes(t, s, `sum(increase(logins_total{method!="token"}[20ms]))`, "0") // long ago by then
 	for query, want := range map[string]string{
-		`sum(increase(logins_total{who="a \"b\" }"}[1m]))`: "400 ", // a brace in a label is not read
-		`count(logins_total{method="key",method="token"})`: "",
-		`count(other_total)`:            "",
-		`count(logins_total offset 1h)`: "",
+		`sum(increase(logins_total{who="a \"b\" }"}[1m]))`:               "400 ", // a brace in a label is not read
+		`count(increase(logins_total{method="key",method="token"}[1m]))`: "",
+		`count(count_over_time(other_total[1m]))`:                        "",
+		`count(count_over_time(logins_total[1h] offset 1h))`:             "",
 	} {
 		if got := ask(t, s, query); got != want && (want == "" || !strings.HasPrefix(got, want)) {
 			t.Errorf("%s is %q, not %q", query, got, want)
 		}
 	}
-	becomes(t, s, `count(logins_total offset 10ms)`, "2")
+	becomes(t, s, `count(count_over_time(logins_total[1h] offset 10ms))`, "2")
 }
 
 func TestACounterThatBeginsAnewDoesNotFall(t *testing.T) {
 	t.Parallel()
 	s, target := start(t)
 	target.used.Store(100)
-	becomes(t, s, `count(logins_total)`, "2")
+	becomes(t, s, `count(count_over_time(logins_total[1m]))`, "2")
 	const query = `sum(increase(logins_total[1h]))`
 	becomes(t, s, query, ask(t, s, query))
 	before := ask(t, s, query) // 0 or 100: whether the first scrape saw the 100
@@ -133,11 +133,11 @@ func TestACounterThatBeginsAnewDoesNotFall(t *testing.T) {
 func TestATargetThatDoesNotAnswerIsNotThere(t *testing.T) {
 	t.Parallel()
 	s, target := start(t)
-	becomes(t, s, `count(logins_total)`, "2")
+	becomes(t, s, `count(count_over_time(logins_total[1m]))`, "2")
 	target.refused.Store(true)
-	becomes(t, s, `count(logins_total)`, "")
+	becomes(t, s, `count(count_over_time(logins_total[20ms]))`, "")
 	target.refused.Store(false)
-	becomes(t, s, `count(logins_total)`, "2")
+	becomes(t, s, `count(count_over_time(logins_total[1m]))`, "2")
 }
 
 func TestOtherQueriesAreRefused(t *testing.T) {
@@ -145,15 +145,15 @@ func TestOtherQueriesAreRefused(t *testing.T) {
 	s, _ := start(t)
 	for _, query := range []string{
 		"", "up", "logins_total", "sum(logins_total)", "sum(rate(logins_total[1m]))", "sum(increase(logins_total[1m])) > 0",
-		"sum(increase(logins_total))", "sum(increase(logins_total[1m] offset 1d))", "sum by (method) (increase(logins_total[1m]))",
+		"sum(increase(logins_total))", "max(increase(logins_total[1m]))", "sum by (method) (increase(logins_total[1m]))",
 		`sum(increase(logins_total{method=~"k.*"}[1m]))`, "sum(increase(logins_total[0s]))", "sum(increase(logins_total[1x]))",
-		"count(logins_total offset -1h)", "sum(increase(logins_total[1m])) or vector(0)",
+		"count(logins_total offset 1h)", "count(increase(logins_total[1m] offset -1h))", "sum(increase(logins_total[1m])) or vector(0)",
 	} {
 		if got := ask(t, s, query); !strings.HasPrefix(got, "400 ") {
 			t.Errorf("%s is answered with %q", query, got)
 		}
 	}
-	response, err := http.Get(s.URL() + "/api/v1/query?query=count(logins_total)&time=1")
+	response, err := http.Get(s.URL() + "/api/v1/query?query=count(increase(logins_total[1m]))&time=1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,16 @@ import (
 const selector = `([A-Za-z_:][\w:]*)\s*(?:\{([^}]*)\})?`
 
 var (
-	sumOfIncrease = pattern.Lazy(`^\s*sum\s*\(\s*increase\s*\(\s*` + selector + `\s*\[\s*(\w+)\s*\]\s*\)\s*\)\s*$`)
-	countAt       = pattern.Lazy(`^\s*count\s*\(\s*` + selector + `\s*(?:offset\s+(\w+)\s*)?\)\s*$`)
-	matcherList   = pattern.Lazy(`^\s*(?:` + matcher + `\s*(?:,\s*` + matcher + `\s*)*,?)?\s*$`)
-	durationText  = pattern.Lazy(`^(\d+)(ms|s|m|h|d|w|y)$`)
+	question = pattern.Lazy(`^\s*(sum|count)\s*\(\s*(increase|count_over_time)\s*\(\s*` + selector +
+		`\s*\[\s*(\w+)\s*\]\s*(?:offset\s+(\w+)\s*)?\)\s*\)\s*$`)
+	matcherList  = pattern.Lazy(`^\s*(?:` + matcher + `\s*(?:,\s*` + matcher + `\s*)*,?)?\s*$`)
+	durationText = pattern.Lazy(`^(\d+)(ms|s|m|h|d|w|y)$`)
 )
 
 const matcher = `[A-Za-z_]\w*\s*!?=\s*"(?:[^"\\]|\\.)*"`
 
 // known is what a refusal says.
-const known = `this stand-in answers sum(increase(NAME{label="value"}[RANGE])) and count(NAME{label="value"} offset TIME) alone`
+const known = `this stand-in answers sum or count of increase or count_over_time, such as sum(increase(NAME{label="value"}[RANGE] offset TIME)), alone`
 
 // query is GET or POST /api/v1/query.
 func (s *Server) query(w http.ResponseWriter, r *http.Request) {
@@ -62,33 +62,34 @@ func reply(w http.ResponseWriter, status int, body any) {
 
 // evaluate answers a query, and tells whether any series fits.
 func (s *Server) evaluate(query string, now time.Time) (value float64, found bool, err error) {
-	if match := sumOfIncrease().FindStringSubmatch(query); match != nil {
-		span, err := duration(match[3])
-		if err != nil {
-			return 0, false, err
-		}
-		err = s.each(match[1], match[2], func(one *series) {
-			if grown, known := one.increase(now.Add(-span), now); known {
-				value, found = value+grown, true
-			}
-		})
-		return value, found, err
+	match := question().FindStringSubmatch(query)
+	if match == nil {
+		return 0, false, errors.New("cannot parse the query: " + known)
 	}
-	if match := countAt().FindStringSubmatch(query); match != nil {
+	over, function, name, labels := match[1], match[2], match[3], match[4]
+	span, err := duration(match[5])
+	if err == nil && match[6] != "" {
 		var offset time.Duration
-		if match[3] != "" {
-			if offset, err = duration(match[3]); err != nil {
-				return 0, false, err
-			}
-		}
-		err = s.each(match[1], match[2], func(one *series) {
-			if one.at(now.Add(-offset)) {
-				value, found = value+1, true
-			}
-		})
-		return value, found, err
+		offset, err = duration(match[6])
+		now = now.Add(-offset)
 	}
-	return 0, false, errors.New("cannot parse the query: " + known)
+	if err != nil {
+		return 0, false, err
+	}
+	err = s.each(name, labels, func(one *series) {
+		samples := one.within(now.Add(-span), now)
+		v, known := float64(len(samples)), len(samples) > 0
+		if function == "increase" {
+			v, known = increase(samples)
+		}
+		if over == "count" {
+			v = 1
+		}
+		if known {
+			value, found = value+v, true
+		}
+	})
+	return value, found, err
 }
 
 // each goes through the series that a selector fits.
