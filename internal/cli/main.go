@@ -28,6 +28,7 @@ import (
 
 // Surroundings are what a command sees of the world.
 type Surroundings struct {
+	In       io.Reader // only lsp reads it: everything else that is asked goes to Person
 	Out, Err io.Writer
 	Lookup   envconfig.Lookuper // the environment
 	Person   io.ReadWriter      // the terminal of who called; nil where nobody is there
@@ -44,7 +45,7 @@ func System() Surroundings {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// Nor may a crash, of this process or of a child, leave its memory on a disk.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
-	s := Surroundings{Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper()}
+	s := Surroundings{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper()}
 	if account, err := user.Current(); err == nil {
 		s.Account = account.Username
 	} else {
@@ -165,6 +166,7 @@ Environment:
 		a.validate(),
 		a.explain(),
 		a.lint(),
+		a.lsp(),
 		a.runCommand(),
 		a.rollback(),
 		a.approve(),

@@ -1,7 +1,7 @@
 // Command reference writes what a machine can say of the plan language, of its
 // tasks and of the journal, from the Go types and their comments: docs/tasks.md
-// and docs/plan.md for people, plans/plan.schema.json for editors, and docs/journal.schema.json
-// for programs that read a journal. Run it as `make generate`.
+// and docs/plan.md for people, plans/plan.schema.json for editors, docs/language.json for
+// the language server, and docs/journal.schema.json for programs that read a journal. Run it as `make generate`.
 //
 // With -diff it writes nothing, and fails when a file is not what it would write.
 package main
@@ -65,6 +65,10 @@ func generate(root string, set task.Set) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := source.languageFile(entries)
+	if err != nil {
+		return nil, err
+	}
 	language, err := source.planPage()
 	if err != nil {
 		return nil, err
@@ -74,6 +78,7 @@ func generate(root string, set task.Set) ([]file, error) {
 		{"docs/tasks.md", []byte(markdown(entries))},
 		{"plans/plan.schema.json", schema},
 		{"docs/journal.schema.json", contract},
+		{"docs/language.json", known},
 	}, nil
 }
 
