@@ -28,9 +28,9 @@ type TaskPage struct {
 // A Key is a key of a configuration, or a field of a receipt.
 type Key struct {
 	Name     string   `json:"name"`
-	Type     string   `json:"type"` // in a user's words
+	Type     string   `json:"type"`            // in a user's words
 	Holds    string   `json:"holds,omitempty"` // one of the constants below
-	Doc      string   `json:"doc"` // one line
+	Doc      string   `json:"doc"`             // one line
 	Required bool     `json:"required,omitempty"`
 	Default  string   `json:"default,omitempty"`
 	Example  string   `json:"example,omitempty"`

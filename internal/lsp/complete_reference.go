@@ -8,7 +8,7 @@ import (
 
 // reference offers what may follow typed, which stands behind ${{, or in an
 // expression, which refers to steps only.
-func (c *completion) reference(typed string, any bool) {
+func (c *completion) reference(typed string, all bool) {
 	typed = strings.TrimLeft(typed, " ")
 	if strings.ContainsAny(typed, " |'") {
 		return
@@ -18,8 +18,8 @@ func (c *completion) reference(typed string, any bool) {
 	c.replaces(word)
 	switch {
 	case len(parts) == 1:
-		c.roots(any)
-	case len(parts) == 2 && parts[0] == "env" && any:
+		c.roots(all)
+	case len(parts) == 2 && parts[0] == "env" && all:
 		c.variables()
 	case len(parts) == 2 && parts[0] == "steps":
 		for _, s := range before(stepsOf(c.root), c.spot) {
@@ -27,9 +27,9 @@ func (c *completion) reference(typed string, any bool) {
 		}
 	case len(parts) == 3 && parts[0] == "steps":
 		c.fields(parts[1])
-	case len(parts) == 2 && parts[0] == "run" && any:
+	case len(parts) == 2 && parts[0] == "run" && all:
 		c.add(kindField, "id", "id", "text", "The run's id.")
-	case len(parts) == 2 && parts[0] == "plan" && any:
+	case len(parts) == 2 && parts[0] == "plan" && all:
 		c.add(kindField, "digest", "digest", "text", digestDoc)
 	}
 }
@@ -37,14 +37,14 @@ func (c *completion) reference(typed string, any bool) {
 const digestDoc = "SHA-256 over the plan and every file that its steps name."
 
 // roots offers what a reference begins with. A probe starts before any step.
-func (c *completion) roots(any bool) {
-	if any {
+func (c *completion) roots(all bool) {
+	if all {
 		c.add(kindKeyword, "env", "env.", "env.NAME", "A variable that the plan declares under `env`.")
 	}
 	if c.spot.section != "" {
 		c.add(kindKeyword, "steps", "steps.", "steps.ID.FIELD", "A field of an earlier step's receipt.")
 	}
-	if any {
+	if all {
 		c.add(kindKeyword, "run.id", "run.id", "text", "The run's id.")
 		c.add(kindKeyword, "plan.digest", "plan.digest", "text", digestDoc)
 	}

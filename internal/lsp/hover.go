@@ -59,11 +59,12 @@ func (s *server) mentioned(doc *document, m mention) string {
 	if field := keyNamed(fields, m.field); field != nil {
 		return fmt.Sprintf("**steps.%s.%s**: %s\n\n%s\n\nOf the receipt of %s.", m.name, m.field, field.Type, field.Doc, step.task)
 	}
-	text := fmt.Sprintf("**steps.%s**: the receipt of %s\n", m.name, step.task)
+	var b strings.Builder
+	fmt.Fprintf(&b, "**steps.%s**: the receipt of %s\n", m.name, step.task)
 	for _, f := range fields {
-		text += fmt.Sprintf("\n- `%s`: %s", f.Name, f.Type)
+		fmt.Fprintf(&b, "\n- `%s`: %s", f.Name, f.Type)
 	}
-	return text
+	return b.String()
 }
 
 func variableText(v outline.Pair) string {

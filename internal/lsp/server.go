@@ -32,7 +32,7 @@ import (
 )
 
 // pause is how long the text has to be left alone before it is checked.
-const pause = 40 * time.Millisecond
+const pause = 30 * time.Millisecond
 
 // Options are what a server needs.
 type Options struct {

@@ -3,7 +3,6 @@ package lsp
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -191,39 +190,4 @@ func severityOf(s plan.Severity) int {
 		return severityWarning
 	}
 	return severityInformation
-}
-
-// fixes answers textDocument/codeAction: the words that were meant, for the
-// findings in a range.
-func (s *server) fixes(doc *document, p params) any {
-	actions := []codeAction{}
-	if len(p.Context.Only) > 0 && !slices.Contains(p.Context.Only, quickFix) {
-		return actions
-	}
-	from, to := doc.offset(p.Range.Start), doc.offset(p.Range.End)
-	for _, f := range doc.check(s.Tasks) {
-		start := doc.byteOf(f.Pos)
-		end := doc.forward(start, f.Width)
-		word, ok := f.Meant()
-		if !ok || end < from || start > to {
-			continue
-		}
-		start, end = inside(doc.text, start, end)
-		if plan.Closest(doc.text[start:end], []string{word}) == "" {
-			continue // the token is more than the word
-		}
-		actions = append(actions, codeAction{
-			Title: "Change to " + word, Kind: quickFix, Diagnostics: []diagnostic{s.asDiagnostic(doc, f)}, IsPreferred: true,
-			Edit: workspaceEdit{map[string][]textEdit{doc.uri: {{doc.span(start, end), word}}}},
-		})
-	}
-	return actions
-}
-
-// inside returns the part of a token that is between its quotes.
-func inside(text string, start, end int) (int, int) {
-	if end-start >= 2 && (text[start] == '"' || text[start] == '\'') && text[end-1] == text[start] {
-		return start + 1, end - 1
-	}
-	return start, end
 }

@@ -108,7 +108,7 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 func hasHeading(text, anchor string) bool {
 	for line := range strings.Lines(text) {
 		heading, ok := strings.CutPrefix(line, "## ")
-		if ok && strings.ReplaceAll(strings.TrimSpace(heading), "/", "") == anchor {
+		if ok && strings.ToLower(strings.ReplaceAll(strings.TrimSpace(heading), "/", "")) == anchor {
 			return true
 		}
 	}
