@@ -109,6 +109,33 @@ func newAPI(fields document) document {
 	})
 }
 
+// systemAPIs are those of Auth0's own that a tenant can switch on, by identifier
+// less the tenant's address, with what they bring along (recorded in the SDK's tests).
+func systemAPIs() map[string]document {
+	deny := document{"user": document{"policy": "allow_all"}, "client": document{"policy": "deny_all"}}
+	express := document{
+		"name": "Okta OIN Express Configuration API", "signing_alg": "RS256", "token_lifetime": 300, "enforce_policies": true,
+		"is_system": true, "subject_type_authorization": deny, "scopes": []any{
+			document{"value": "express_configure:sso", "description": "Ability to create SSO configurations"},
+			document{"value": "express_configure:scim", "description": "Ability to create scim configurations"},
+		},
+	}
+	account := document{
+		"name": "Auth0 My Account API", "signing_alg": "RS256", "token_lifetime": 600, "token_lifetime_for_web": 600,
+		"allow_offline_access": true, "skip_consent_for_verifiable_first_party_clients": true, "is_system": true,
+		"proof_of_possession": document{"mechanism": "dpop", "required": false},
+		"subject_type_authorization": document{
+			"user": document{"policy": "require_client_grant"}, "client": document{"policy": "deny_all"},
+		},
+		"scopes": []any{
+			document{"value": "create:me:connected_accounts", "description": "Create Connected Accounts"},
+			document{"value": "read:me:connected_accounts", "description": "Read Connected Accounts"},
+			document{"value": "delete:me:connected_accounts", "description": "Delete Connected Accounts"},
+		},
+	}
+	return map[string]document{"urn:auth0:express-configure": express, "/me/": account}
+}
+
 // apiView is an API as it is on the wire.
 func (c *call) apiView(d document) document {
 	return defaults(document{"identifier": c.outer(text(d, "identifier"))}, d)
@@ -120,6 +147,9 @@ func (t *Tenant) createAPI(c *call) reply {
 		return conflict("A resource server with the same identifier already exists.", "resource_server_conflict")
 	}
 	api := newAPI(c.fields)
+	if ready, ok := systemAPIs()[strings.TrimPrefix(c.text("identifier"), "https://"+c.domain)]; ok {
+		api = defaults(ready, api)
+	}
 	delete(nested(nested(api, "token_encryption"), "encryption_key"), "pem") // is taken, never shown
 	t.apis.put(api)
 	return answer(http.StatusCreated, c.apiView(api))
@@ -165,7 +195,7 @@ func (t *Tenant) updateAPI(c *call) reply {
 
 // deleteAPI is DELETE /api/v2/resource-servers/{id}.
 func (t *Tenant) deleteAPI(c *call) reply {
-	if api := t.apiByEither(c); api != nil && api["is_system"] != true {
+	if api := t.apiByEither(c); api != nil && text(api, "identifier") != managementAPI {
 		t.apis.remove(text(api, "id"))
 		for _, grant := range t.grants.where(func(d document) bool { return d["audience"] == api["identifier"] }) {
 			t.grants.remove(text(grant, "id"))

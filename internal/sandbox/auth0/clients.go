@@ -78,17 +78,27 @@ func keyHolders(client document) []document {
 }
 
 // takeCredentials replaces the keys that a new application brings by what the
-// API shows of them.
-func takeCredentials(client document, now time.Time) {
+// API shows of them, and returns that.
+func takeCredentials(client document, now time.Time) (all []document) {
 	for _, holder := range keyHolders(client) {
 		if list, ok := holder["credentials"].([]any); ok {
 			shown := make([]any, 0, len(list))
 			for _, item := range list {
 				key, _ := item.(map[string]any)
-				shown = append(shown, credential(key, now))
+				taken := credential(key, now)
+				shown, all = append(shown, taken), append(all, taken)
 			}
 			holder["credentials"] = shown
 		}
+	}
+	return all
+}
+
+// stand has an application of type resource_server stand for the API that it
+// names.
+func (t *Tenant) stand(client document) {
+	if api := t.api(text(client, "resource_server_identifier")); api != nil && text(client, "app_type") == "resource_server" {
+		api["client_id"] = client["client_id"]
 	}
 }
 
@@ -130,8 +140,14 @@ func credential(key document, now time.Time) document {
 
 // createClient is POST /api/v2/clients. Names need not be unique.
 func (t *Tenant) createClient(c *call) reply {
+	if refused, ok := checkTokenVault(c.fields, true); !ok {
+		return refused
+	}
 	client := newClient(c.fields)
-	takeCredentials(client, c.now)
+	for _, key := range takeCredentials(client, c.now) {
+		t.keep(text(client, "client_id"), key)
+	}
+	t.stand(client)
 	out := encode(answer(http.StatusCreated, client))
 	hideCredentials(client)
 	t.clients.put(client)
@@ -178,6 +194,9 @@ func (t *Tenant) updateClient(c *call) reply {
 	if client == nil {
 		return noClient()
 	}
+	if refused, ok := checkTokenVault(c.fields, false); !ok {
+		return refused
+	}
 	patch := document{}
 	for key, value := range c.fields {
 		inner, ok := value.(map[string]any)
@@ -195,6 +214,7 @@ func (t *Tenant) updateClient(c *call) reply {
 func (t *Tenant) deleteClient(c *call) reply {
 	id := c.PathValue("id")
 	t.clients.remove(id)
+	delete(t.credentials, id)
 	for _, grant := range t.grants.where(func(d document) bool { return d["client_id"] == id }) {
 		t.grants.remove(text(grant, "id"))
 	}
@@ -225,6 +245,12 @@ func (t *Tenant) listClientConnections(c *call) reply {
 	p, refused, ok := c.page(50, 100)
 	if !ok {
 		return refused
+	}
+	for i, connection := range all {
+		all[i] = defaults(connection, nil)
+		for _, key := range []string{"enabled_clients", "authentication", "connected_accounts"} {
+			delete(all[i], key)
+		}
 	}
 	return c.listFromCheckpoint("connections", "id", all, p)
 }

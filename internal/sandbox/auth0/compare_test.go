@@ -22,6 +22,26 @@ func (t *tally) add(o tally) {
 	t.unknown, t.unserved = t.unknown+o.unknown, t.unserved+o.unserved
 }
 
+// count counts an interaction by its differences.
+func (t *tally) count(differences, newer, listed int) {
+	switch differences {
+	case 0:
+		t.alike++
+	case newer:
+		t.newer++
+	case listed + newer:
+		t.known++
+	default:
+		t.unknown++
+	}
+}
+
+// share is how many percent are alike, but for properties that the API has got
+// since they were recorded.
+func (t tally) share() float64 {
+	return 100 * float64(t.alike+t.newer) / float64(max(1, t.alike+t.newer+t.known+t.unknown+t.unserved))
+}
+
 func (t tally) String() string {
 	served := t.alike + t.newer + t.known + t.unknown
 	share := func(n int) float64 { return 100 * float64(n) / float64(max(served, 1)) }

@@ -3,6 +3,7 @@ package auth0
 import (
 	"net/http"
 	"slices"
+	"time"
 )
 
 func noConnection() reply {
@@ -27,12 +28,15 @@ func createConnectionSchema() *schema {
 func updateConnectionSchema() *schema { return object(nil, connectionProps()) }
 
 // newConnection completes a connection as the Management API does.
-func newConnection(fields document) document {
+func newConnection(fields document, domain string) document {
 	connection := defaults(fields, document{
 		"id": "con_" + randomID(alphanumeric, 16), "is_domain_connection": false, "enabled_clients": []any{},
 		"realms": []any{fields["name"]}, "options": document{},
 		"authentication": document{"active": true}, "connected_accounts": document{"active": false},
 	})
+	if connection["strategy"] != "auth0" {
+		withStrategy(connection, domain)
+	}
 	return withOptions(connection)
 }
 
@@ -60,10 +64,13 @@ func (t *Tenant) createConnection(c *call) reply {
 	if t.connections.find(func(d document) bool { return d["name"] == c.text("name") }) != nil {
 		return conflict("A connection with the same name already exists", "connection_conflict")
 	}
+	if t.deletionOf(c.now, func(d deletion) bool { return d.name == c.text("name") }) != nil {
+		return conflict("The connection is being deleted.", "connection_conflict")
+	}
 	if refused, ok := checkAttributes(nested(c.fields, "options")); !ok {
 		return refused
 	}
-	connection := newConnection(c.fields)
+	connection := newConnection(c.fields, c.domain)
 	t.connections.put(connection)
 	return answer(http.StatusCreated, connection)
 }
@@ -122,14 +129,40 @@ func (t *Tenant) updateConnection(c *call) reply {
 	if connection == nil {
 		return noConnection()
 	}
-	next := withOptions(merged(connection, c.fields))
+	next := merged(connection, c.fields)
+	if next["strategy"] != "auth0" {
+		withStrategy(next, c.domain)
+	}
+	next = withOptions(next)
 	t.connections.put(next)
 	return answer(http.StatusOK, next)
 }
 
+// A deletion is one of a connection that goes on for a while.
+type deletion struct {
+	id, name string
+	at       time.Time
+}
+
+// deletionOf returns the deletion that still goes on of the connection that
+// matches, nil if there is none.
+func (t *Tenant) deletionOf(now time.Time, match func(deletion) bool) *deletion {
+	t.deletions = slices.DeleteFunc(t.deletions, func(d deletion) bool { return now.Sub(d.at) >= t.config.ConnectionDelete })
+	at := slices.IndexFunc(t.deletions, match)
+	if at < 0 {
+		return nil
+	}
+	return &t.deletions[at]
+}
+
 // deleteConnection is DELETE /api/v2/connections/{id}. Its users go with it.
+// While the deletion goes on it is answered again as it was the first time.
 func (t *Tenant) deleteConnection(c *call) reply {
-	connection := t.connections.get(c.PathValue("id"))
+	id := c.PathValue("id")
+	if d := t.deletionOf(c.now, func(d deletion) bool { return d.id == id }); d != nil {
+		return answer(http.StatusAccepted, document{"deleted_at": timestamp(d.at)})
+	}
+	connection := t.connections.get(id)
 	if connection == nil {
 		return reply{status: http.StatusNoContent}
 	}
@@ -138,7 +171,11 @@ func (t *Tenant) deleteConnection(c *call) reply {
 			t.drop(u, c.now)
 		}
 	}
-	t.connections.remove(text(connection, "id"))
+	t.connections.remove(id)
+	delete(t.scim, id)
+	delete(t.scimTokens, id)
+	delete(t.keys, id)
+	t.deletions = append(t.deletions, deletion{id, text(connection, "name"), c.now})
 	return answer(http.StatusAccepted, document{"deleted_at": timestamp(c.now)})
 }
 

@@ -9,6 +9,7 @@ func endpoints() []endpoint {
 	for _, part := range [][]endpoint{
 		authenticationEndpoints(), userEndpoints(), roleEndpoints(), clientEndpoints(),
 		connectionEndpoints(), actionEndpoints(), jobEndpoints(), tenantEndpoints(),
+		sessionEndpoints(), factorEndpoints(), organizationEndpoints(), scimEndpoints(),
 	} {
 		all = append(all, part...)
 	}
@@ -74,6 +75,11 @@ func clientEndpoints() []endpoint {
 		{"PATCH /api/v2/clients/{id}", one("update:clients", "update:client_keys", "update:client_credentials"), updateClientSchema(), (*Tenant).updateClient},
 		{"DELETE /api/v2/clients/{id}", one("delete:clients"), nil, (*Tenant).deleteClient},
 		{"POST /api/v2/clients/{id}/rotate-secret", one("update:client_keys"), nil, (*Tenant).rotateSecret},
+		{"POST /api/v2/clients/{id}/credentials", one("create:client_credentials"), credentialSchema(), (*Tenant).createCredential},
+		{"GET /api/v2/clients/{id}/credentials", one("read:client_credentials"), nil, (*Tenant).listCredentials},
+		{"GET /api/v2/clients/{id}/credentials/{credential}", one("read:client_credentials"), nil, (*Tenant).readCredential},
+		{"PATCH /api/v2/clients/{id}/credentials/{credential}", one("update:client_credentials"), object(nil, anyOf("expires_at")), (*Tenant).updateCredential},
+		{"DELETE /api/v2/clients/{id}/credentials/{credential}", one("delete:client_credentials"), nil, (*Tenant).deleteCredential},
 		{"GET /api/v2/clients/{id}/connections", one("read:connections", "read:clients", "read:client_summary"), nil, (*Tenant).listClientConnections},
 		{"POST /api/v2/client-grants", one("create:client_grants"), createGrantSchema(), (*Tenant).createGrant},
 		{"GET /api/v2/client-grants", one("read:client_grants"), nil, (*Tenant).listGrants},

@@ -32,7 +32,7 @@ type membership struct {
 func noRole() reply { return notFound("The role does not exist.", "") }
 
 func (r *role) view() document {
-	d := document{"id": r.id, "name": r.name, "description": r.description}
+	d := document{"id": r.id, "name": r.name, "description": r.description, "type": "tenant"}
 	maps.Copy(d, r.extra)
 	return d
 }
@@ -163,7 +163,7 @@ func (t *Tenant) listRoles(c *call) reply {
 
 func (r *role) matches(key string, c *call) bool {
 	wanted := c.query.Get(key)
-	return wanted == "" || text(r.extra, key) == wanted
+	return wanted == "" || text(r.view(), key) == wanted
 }
 
 // readRole is GET /api/v2/roles/{id}.

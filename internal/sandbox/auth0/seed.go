@@ -166,7 +166,7 @@ func (t *Tenant) plantConnection(seed Connection) error {
 	if seed.Options != nil {
 		d["options"] = seed.Options
 	}
-	connection := newConnection(d)
+	connection := newConnection(d, t.domain)
 	for _, name := range seed.Clients {
 		client := t.clients.find(func(d document) bool { return d["name"] == name || d["client_id"] == name })
 		if client == nil {

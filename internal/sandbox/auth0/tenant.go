@@ -56,6 +56,10 @@ type Config struct {
 	// ActionBuild is how long an Action stays pending, and then again building,
 	// before it is built; none by default.
 	ActionBuild time.Duration
+
+	// ConnectionDelete is how long the deletion of a connection goes on, during
+	// which its name is not free; none by default.
+	ConnectionDelete time.Duration
 }
 
 // A Tenant is an Auth0 tenant. It is an http.Handler and safe for concurrent use.
@@ -92,6 +96,7 @@ type state struct {
 	clients     *documents
 	grants      *documents
 	connections *documents
+	deletions   []deletion
 	apis        *documents
 	actions     *actionStore
 	templates   *documents
@@ -100,6 +105,13 @@ type state struct {
 	mails       []Mail
 	logins      map[string]*loginRecord
 	management  string // client id for ManagementClient
+
+	credentials   map[string]*documents // of applications
+	organizations []*organization
+	methods       map[string][]document // authentication methods of users
+	scim          map[string]document   // configurations of connections, as are the next ones
+	scimTokens    map[string]*documents
+	keys          map[string]map[string]document // current, next and previous
 }
 
 func newState() state {
@@ -113,6 +125,11 @@ func newState() state {
 		templates:   newDocuments("template"),
 		settings:    defaultSettings(),
 		logins:      map[string]*loginRecord{},
+		credentials: map[string]*documents{},
+		methods:     map[string][]document{},
+		scim:        map[string]document{},
+		scimTokens:  map[string]*documents{},
+		keys:        map[string]map[string]document{},
 	}
 }
 

@@ -18,11 +18,12 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // Timing is how long what a tenant does behind a request takes, and what its clock
 // shows.
 type Timing struct {
-	SearchDelay Duration `json:"search_delay"` // how far GET /api/v2/users lags behind
-	JobStart    Duration `json:"job_start"`    // how long a job waits before it begins
-	JobPerUser  Duration `json:"job_per_user"` // what an import or export takes for each user
-	ActionBuild Duration `json:"action_build"` // how long an Action stays pending, and then again building
-	ClockSkew   Duration `json:"clock_skew"`   // how far the tenant's clock is ahead; behind, if negative
+	SearchDelay      Duration `json:"search_delay"`      // how far GET /api/v2/users lags behind
+	JobStart         Duration `json:"job_start"`         // how long a job waits before it begins
+	JobPerUser       Duration `json:"job_per_user"`      // what an import or export takes for each user
+	ActionBuild      Duration `json:"action_build"`      // how long an Action stays pending, and then again building
+	ConnectionDelete Duration `json:"connection_delete"` // how long a deleted connection's name is not free
+	ClockSkew        Duration `json:"clock_skew"`        // how far the tenant's clock is ahead; behind, if negative
 }
 
 // Timing returns the tenant's timing.
@@ -32,7 +33,8 @@ func (t *Tenant) Timing() Timing {
 	return Timing{
 		SearchDelay: Duration(t.config.SearchDelay), JobStart: Duration(t.config.Jobs.Start),
 		JobPerUser: Duration(t.config.Jobs.PerUser), ActionBuild: Duration(t.config.ActionBuild),
-		ClockSkew: Duration(t.skew.Load()),
+		ConnectionDelete: Duration(t.config.ConnectionDelete),
+		ClockSkew:        Duration(t.skew.Load()),
 	}
 }
 
@@ -43,6 +45,7 @@ func (t *Tenant) SetTiming(to Timing) {
 	defer t.mu.Unlock()
 	t.settle(t.now())
 	t.config.SearchDelay, t.config.ActionBuild = time.Duration(to.SearchDelay), time.Duration(to.ActionBuild)
+	t.config.ConnectionDelete = time.Duration(to.ConnectionDelete)
 	t.config.Jobs = JobSpeed{Start: time.Duration(to.JobStart), PerUser: time.Duration(to.JobPerUser)}
 	t.skew.Store(int64(to.ClockSkew))
 }

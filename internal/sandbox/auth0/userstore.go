@@ -32,7 +32,10 @@ type user struct {
 }
 
 // profile are the fields that few users have.
-type profile struct{ givenName, familyName, phone, lastIP string }
+type profile struct {
+	givenName, familyName, phone, lastIP string
+	linked                               *[]identityView // that were accounts before
+}
 
 type userFlags uint8
 

@@ -39,6 +39,8 @@ type identityView struct {
 	UserID     string `json:"user_id"`
 	Provider   string `json:"provider"`
 	IsSocial   bool   `json:"isSocial"`
+
+	Profile document `json:"profileData,omitempty"` // of one that was an account before
 }
 
 func (u *user) view() userView {
@@ -46,7 +48,7 @@ func (u *user) view() userView {
 		CreatedAt: millis(u.created), UpdatedAt: millis(u.updated),
 		Email: u.email, UserID: u.id, Username: u.username,
 		Name: u.displayName(), Nickname: u.displayNickname(), Picture: u.displayPicture(),
-		Identities:   []identityView{{u.connection, u.localID(), u.provider(), false}},
+		Identities:   []identityView{{u.connection, u.localID(), u.provider(), false, nil}},
 		UserMetadata: u.userMeta, AppMetadata: u.appMeta,
 		PasswordReset: millis(u.reset), LastLogin: millis(u.login), LoginsCount: u.logins,
 	}
@@ -61,6 +63,9 @@ func (u *user) view() userView {
 	}
 	if p := u.profile; p != nil {
 		v.GivenName, v.FamilyName, v.PhoneNumber, v.LastIP = p.givenName, p.familyName, p.phone, p.lastIP
+		if p.linked != nil {
+			v.Identities = append(v.Identities, *p.linked...)
+		}
 	}
 	return v
 }
