@@ -19,7 +19,7 @@ const skew = 5 * time.Minute
 type Rules struct {
 	Summary   string        // what is about to happen, for whoever decides
 	Signers   Signers       // who belongs to which group; empty if the plan names no list
-	From      []string      // accounts and groups that may approve; empty is everybody
+	From      []string      // accounts and groups that may approve; empty is everybody on the list, or everybody if there is none
 	Not       []string      // accounts and groups that may not, or initiator
 	Min       int           // different people that have to approve
 	Expires   time.Duration // how long an approval counts
@@ -50,17 +50,22 @@ func (v Verdict) Open(r Rules) bool { return v.Rejection == nil && len(v.Approva
 // Judge weighs what people said of a gate. Of each person the last word counts.
 // An approval counts if the person may give it, if it has not expired, and if
 // what it rests on is still as it was. A rejection stands until whoever gave it
-// approves.
+// approves. What was not said here, or not yet, is nobody's last word: a
+// rejection stands beside it.
 func (r Rules) Judge(decisions []Decision, now task.Basis, at time.Time) Verdict {
 	var v Verdict
 	last := map[string]int{}
 	for i, d := range decisions {
+		if why := elsewhere(d, now, at); why != "" {
+			v.Ignored = append(v.Ignored, Ignored{By: d.By, Why: why})
+			continue
+		}
 		if before, ok := last[d.By]; !ok || !d.At.Before(decisions[before].At) {
 			last[d.By] = i
 		}
 	}
 	for i, d := range decisions {
-		if last[d.By] != i {
+		if word, ok := last[d.By]; !ok || word != i {
 			continue
 		}
 		why := r.void(d, now, at)
@@ -77,15 +82,23 @@ func (r Rules) Judge(decisions []Decision, now task.Basis, at time.Time) Verdict
 	return v
 }
 
-// void says why a decision counts for nothing, "" if it counts.
-func (r Rules) void(d Decision, now task.Basis, at time.Time) string {
+// elsewhere says why a decision is not one on this gate by now, "" if it is. A
+// rejection is, whatever its date.
+func elsewhere(d Decision, now task.Basis, at time.Time) string {
 	switch {
 	case d.Covers.Run != now.Run || d.Covers.Gate != now.Gate:
 		return fmt.Sprintf("it is about gate %s of run %s", d.Covers.Gate, d.Covers.Run)
+	case d.Approved && d.At.After(at.Add(skew)):
+		return "it is dated " + d.At.Format(time.RFC3339) + ", which is in the future"
+	}
+	return ""
+}
+
+// void says why somebody's last word counts for nothing, "" if it counts.
+func (r Rules) void(d Decision, now task.Basis, at time.Time) string {
+	switch {
 	case !d.Approved:
 		return ""
-	case d.At.After(at.Add(skew)):
-		return "it is dated " + d.At.Format(time.RFC3339) + ", which is in the future"
 	case at.Sub(d.At) > r.Expires:
 		return fmt.Sprintf("it expired %s after it was given", r.Expires)
 	}
@@ -97,7 +110,10 @@ func (r Rules) void(d Decision, now task.Basis, at time.Time) string {
 
 // Bars says why an account may not approve, "" if it may.
 func (r Rules) Bars(by string) string {
-	person, _ := r.Signers.named(by)
+	person, listed := r.Signers.named(by)
+	if len(r.From) == 0 && len(r.Signers) > 0 && !listed {
+		return fmt.Sprintf("%s is not on the list of signers", by)
+	}
 	if len(r.From) > 0 && !slices.ContainsFunc(r.From, person.Is) {
 		return fmt.Sprintf("%s is not among those who may approve", by)
 	}

@@ -92,6 +92,23 @@ func TestAGateOpensByTheRulesOfItsPlan(t *testing.T) {
 			name: "another gate", rules: approval.Rules{Min: 1}, ignored: "it is about gate approve-users",
 			said: []approval.Decision{covering(approve("alice"), func(b *task.Basis) { b.Gate = "approve-users" })},
 		},
+		{
+			name: "rejected, and an approval of another run was copied in", rules: approval.Rules{Min: 1}, ignored: "of run run-0",
+			said: []approval.Decision{
+				reject("alice"), approve("bob"),
+				covering(later(approve("alice"), time.Second), func(b *task.Basis) { b.Run = "run-0" }),
+			},
+		},
+		{
+			name: "rejected after an approval by a clock that was ahead", rules: approval.Rules{Min: 1}, ignored: "in the future",
+			said: []approval.Decision{later(approve("alice"), time.Hour), reject("alice"), approve("bob")},
+		},
+		{
+			name: "approved again after a clock was set right", rules: approval.Rules{Min: 1}, open: true, ignored: "in the future",
+			said: []approval.Decision{later(approve("alice"), time.Hour), approve("alice")},
+		},
+		{name: "an account that is on no list", rules: approval.Rules{Min: 1}, said: []approval.Decision{approve("root")}, ignored: "root is not on the list"},
+		{name: "an account that is on no list and that the plan names", rules: approval.Rules{Min: 1, From: []string{"root"}}, said: []approval.Decision{approve("root")}, open: true},
 		{name: "rejected, whoever approved", rules: approval.Rules{Min: 1}, said: []approval.Decision{approve("alice"), reject("bob")}},
 		{name: "rejected by the initiator", rules: approval.Rules{Min: 1, Not: []string{"initiator"}, Initiator: "alice"}, said: []approval.Decision{approve("bob"), reject("alice")}},
 		{name: "a rejection taken back", rules: approval.Rules{Min: 1}, said: []approval.Decision{reject("bob"), later(approve("bob"), time.Second)}, open: true},

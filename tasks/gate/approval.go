@@ -27,7 +27,7 @@ type Approval struct {
 	More        []string      `with:"more_environments"` // further environments, each to be approved by another person
 	Comment     bool          `with:"digest_in_comment"` // whether a reviewer's comment must have the first 12 digits of the plan's digest
 	Signers     task.Path     `with:"signers"`           // OpenSSH allowed-signers file of those who may sign: the first principal of a line is the account, others are groups
-	From        []string      `with:"from"`              // accounts and groups that may approve; default all
+	From        []string      `with:"from"`              // accounts and groups that may approve; default all, with signers all on that list
 	Not         []string      `with:"not"`               // accounts and groups that may not; initiator is whoever began the run
 	Min         int           `with:"min"`               // how many different people have to approve; default 1
 	Expires     time.Duration `with:"expires"`           // how long an approval counts; default 24h
@@ -81,7 +81,7 @@ func (a *Approval) Check(context.Context, *task.Env) error {
 	}
 	rules := approval.Rules{Signers: signers, From: a.From}
 	able := slices.DeleteFunc(signers.Names(), func(name string) bool { return rules.Bars(name) != "" })
-	if len(able) < a.Min && len(a.From) > 0 {
+	if len(able) < a.Min {
 		return task.Hint(fmt.Errorf("%d have to approve, and only %d of the signers may", a.Min, len(able)),
 			"mend from, min or the list of signers")
 	}
