@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func (v *view) goesOn(e journal.Event) string {
 	}
 	if len(events) > 0 {
 		before = journal.Fold(events)
-		if events[len(events)-1].Type != journal.Closed { // nobody said goodbye
+		if !saidGoodbye(events) {
 			found = "left by a process that died"
 		}
 		found += lastSeen(before)
@@ -31,6 +32,17 @@ func (v *view) goesOn(e journal.Event) string {
 		return "was " + found + "; what it changed is taken back"
 	}
 	return "goes on: it was " + found + "; " + kept(before)
+}
+
+// saidGoodbye tells whether the last session was closed. What people signed
+// since then about a gate belongs to none.
+func saidGoodbye(events []journal.Event) bool {
+	for _, e := range slices.Backward(events) {
+		if e.Type != journal.Stated {
+			return e.Type == journal.Closed
+		}
+	}
+	return false
 }
 
 // before is the run as e found it, nothing if it cannot be read: then what comes
