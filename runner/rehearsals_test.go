@@ -93,6 +93,32 @@ func TestAlteredRehearsalDoesNotStandInTheWayOfARun(t *testing.T) {
 	b.expect(b.run(t.Context()), journal.Done, "a", "ab", "g", "c", "d")
 }
 
+// A damaged journal of another plan in the same directory stops neither a run nor
+// a rollback. One of the same plan does, and says how to go on beside it.
+func TestDamagedJournalStandsInTheWayOfItsOwnPlanOnly(t *testing.T) {
+	b := newBench(t, halting())
+	b.world.when("d", fails(errors.New("no luck")))
+	mine := b.run(t.Context()).Run
+	b.world.when("d", nil)
+
+	name := b.plan.Name
+	b.plan.Name = "another"
+	b.world.when("d", fails(errors.New("no luck")))
+	other := b.run(t.Context()).Run
+	b.world.when("d", nil)
+	b.alter(other)
+	_, err := Rollback(t.Context(), b.plan, b.options)
+	if err == nil || !strings.Contains(err.Error(), "is damaged") || !strings.Contains(task.HintOf(err), "--run") {
+		t.Fatalf("error %v, hint %q", err, task.HintOf(err))
+	}
+
+	b.plan.Name = name
+	state, err := Rollback(t.Context(), b.plan, b.options)
+	if err != nil || state.Run != mine || state.Status != journal.RolledBack {
+		t.Fatalf("state %+v, error %v", state, err)
+	}
+}
+
 // alter makes a run's journal say that something was done which had failed.
 func (b *bench) alter(run string) {
 	b.t.Helper()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // A session is what this process does for one run, from opened to closed.
@@ -72,8 +73,12 @@ func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State
 			continue
 		}
 		events, err := o.Store.Read(ctx, run)
-		if len(events) > 0 && events[0].Rehearsal != o.Rehearsal {
+		if len(events) > 0 && (events[0].Rehearsal != o.Rehearsal || events[0].Plan != p.Name) {
 			continue // also where a later event of it is damaged
+		}
+		if _, damaged := errors.AsType[*journal.DamagedError](err); damaged && o.Run == "" {
+			return nil, task.Hint(err, "see what is proven of it with phasegate audit "+run+
+				"; then name the run to go on with, or to take back, with --run, or move this one out of the journals")
 		}
 		if err != nil {
 			return nil, err

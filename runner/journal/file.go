@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -118,21 +117,26 @@ func (d *Dir) Lines(_ context.Context, run string) ([][]byte, error) {
 	return lines, nil
 }
 
-// Runs returns the names of the folders that hold a journal. Names begin with
-// their time, so that the order of names is the order of runs.
+// Runs returns the names of the folders that hold a journal, or may hold one that
+// this account cannot see: reading that run says so. Names begin with their time,
+// so that the order of names is the order of runs. A folder that has no run's
+// name, such as a copy RUN.bak, is none.
 func (d *Dir) Runs(context.Context) ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(d.path, "*", FileName))
-	if err != nil {
+	entries, err := os.ReadDir(d.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
-	if _, err := os.Stat(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("list runs: %w", err)
+	runs := make([]string, 0, len(entries))
+	for _, entry := range entries { // sorted by name
+		if !ValidRun(entry.Name()) {
+			continue
+		}
+		_, err := os.Stat(d.file(entry.Name()))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue
+		}
+		runs = append(runs, entry.Name())
 	}
-	runs := make([]string, 0, len(found))
-	for _, path := range found {
-		runs = append(runs, filepath.Base(filepath.Dir(path)))
-	}
-	slices.Sort(runs)
 	return runs, nil
 }
 

@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -37,6 +39,38 @@ func TestJournalAndItsFolderAreForTheOwnerOnly(t *testing.T) {
 		if info.Mode() != want {
 			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
 		}
+	}
+}
+
+// A copy that somebody made of a run's folder is no run. A folder that cannot be
+// looked into may hold one, and is not passed over.
+func TestRunsAreTheFoldersThatHoldOrMayHoldAJournal(t *testing.T) {
+	dir := NewDir(filepath.Join(t.TempDir(), "runs"))
+	write(t, dir, someEvents()...)
+	for _, folder := range []string{testRun + ".bak", "shipped"} {
+		if err := os.Mkdir(filepath.Join(dir.path, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(dir.file(testRun), filepath.Join(dir.path, testRun+".bak", FileName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("loop", filepath.Join(dir.path, "loop")); err != nil { // as good as no permission, for root too
+		t.Fatal(err)
+	}
+	runs, err := dir.Runs(t.Context())
+	if err != nil || !slices.Equal(runs, []string{testRun, "loop"}) {
+		t.Fatalf("runs %q, error %v", runs, err)
+	}
+	if _, err := dir.Read(t.Context(), "loop"); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("error %v", err)
+	}
+	none, err := NewDir(filepath.Join(t.TempDir(), "none")).Runs(t.Context())
+	if err != nil || len(none) > 0 {
+		t.Errorf("runs %q, error %v", none, err)
+	}
+	if _, err := NewDir(filepath.Join(dir.path, "loop")).Runs(t.Context()); err == nil {
+		t.Error("a directory that cannot be listed has no runs")
 	}
 }
 
