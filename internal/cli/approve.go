@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -154,6 +155,10 @@ func (a *app) forDecision(ctx context.Context, d decision) (*plan.Plan, runner.O
 		path = states[0].File
 	}
 	p, err := a.load(path)
+	if errors.Is(err, fs.ErrNotExist) && d.plan == "" {
+		err = fail(ExitUsage, task.Hint(fmt.Errorf("run %s had its plan at %s, which is not here: %w", d.run, path, err),
+			"check out what the run works from, and name the plan's file with --plan"))
+	}
 	if err != nil {
 		return nil, runner.Options{}, err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,10 +39,33 @@ func TestJournalInTheDatabaseOfThePlanIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 5, auth0.Unlimited)
 	s.environ = append(s.environ, "PHASEGATE_JOURNAL="+s.box.DatabaseURL().Reveal())
-	output := s.phasegate(ExitUsage, "run", s.plan)
-	if !strings.Contains(output, "a rollback would wipe it") || !strings.Contains(output, "hint: ") {
-		t.Errorf("the refusal does not say why:\n%s", output)
+	for _, database := range []string{s.box.DatabaseURL().Reveal(), keywords(t, s.box.DatabaseURL().Reveal())} {
+		s.environ = append(s.environ, "DATABASE_URL="+database)
+		output := s.phasegate(ExitUsage, "run", s.plan)
+		if !strings.Contains(output, "a rollback would wipe it") || !strings.Contains(output, "hint: ") {
+			t.Errorf("the refusal does not say why:\n%s", output)
+		}
 	}
+}
+
+// keywords is a database's URL in libpq's other form.
+func keywords(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := []string{"dbname=" + strings.TrimPrefix(u.Path, "/"), "user=" + u.User.Username()}
+	if password, ok := u.User.Password(); ok {
+		settings = append(settings, "password="+password)
+	}
+	if u.Host != "" {
+		settings = append(settings, "host="+u.Hostname(), "port="+u.Port())
+	}
+	for name := range u.Query() {
+		settings = append(settings, name+"="+u.Query().Get(name))
+	}
+	return strings.Join(settings, " ")
 }
 
 // database makes one on the sandbox's server and returns its address.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -24,6 +25,13 @@ func openJournal(ctx context.Context, place string) (journal.Store, error) {
 func inDatabase(place string) bool {
 	return strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://")
 }
+
+// keyword begins a setting of libpq's other form of a connection string, such as
+// host=db dbname=app, which the driver takes as well as a URL.
+var keyword = pattern.Lazy(`(^|\s)(host|hostaddr|port|dbname|database|user|service)\s*=`)
+
+// connects tells whether a value may be a connection string.
+func connects(value string) bool { return inDatabase(value) || keyword().MatchString(value) }
 
 // store returns the journal's store, opened once.
 func (a *app) store(ctx context.Context) (journal.Store, error) {
@@ -57,7 +65,7 @@ func (a *app) apart(ctx context.Context, environ plan.Environ) error {
 		return fail(ExitFailed, err)
 	}
 	for _, secret := range environ.Secrets() {
-		if !inDatabase(secret.Reveal()) {
+		if !connects(secret.Reveal()) {
 			continue
 		}
 		// A database that does not answer is for the plan's own steps to report.
