@@ -77,7 +77,7 @@ func variableText(v outline.Pair) string {
 
 // variablePage is shown of a variable where it is declared.
 func (s *server) variablePage(place outline.Place) string {
-	if !place.IsKey || len(place.Path) != 2 || place.Path[0].Key.Text != "env" {
+	if !place.IsKey || len(place.Path) != 2 || place.Path[0].Key == nil || place.Path[0].Key.Text != "env" {
 		return ""
 	}
 	return variableText(*place.Path[1].In.Pair(place.Token.Text))
