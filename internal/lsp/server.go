@@ -4,9 +4,8 @@
 //
 // It speaks the Language Server Protocol 3.17. Of the protocol it has the few
 // structures that it uses, in protocol.go; the JSON-RPC below is
-// github.com/sourcegraph/jsonrpc2, which Sourcegraph keeps. The libraries with
-// all structures of the protocol are generated from an older version of it, or
-// belong to gopls and cannot be imported.
+// github.com/sourcegraph/jsonrpc2, the one kept library of its kind that a build
+// of this project can fetch.
 //
 // What is wrong with a plan, runner/plan tells. What may stand in it, the
 // generated docs/language.json. Where the cursor is, runner/plan/outline, which
