@@ -72,8 +72,8 @@ func apiProps() map[string]schema {
 		"description": {kind: "string", longest: 500, about: "User-friendly description of this scope"},
 	})
 	props := anyOf(`allow_online_access allow_online_access_with_ephemeral_sessions authorization_details
-		authorization_policy client consent_policy proof_of_possession signing_secret subject_type_authorization
-		token_encryption verificationLocation options`)
+		authorization_policy consent_policy proof_of_possession signing_secret subject_type_authorization
+		token_encryption`)
 	for _, key := range []string{"allow_offline_access", "skip_consent_for_verifiable_first_party_clients", "enforce_policies"} {
 		props[key] = schema{kind: "boolean"}
 	}

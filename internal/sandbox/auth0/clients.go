@@ -13,7 +13,7 @@ func noClient() reply { return notFound("The client does not exist", "inexistent
 func clientProps() map[string]schema {
 	props := anyOf(`allowed_clients allowed_logout_urls allowed_origins addons async_approval_notification_channels
 		callbacks client_aliases client_authentication_methods client_metadata client_secret compliance_level
-		cross_origin_auth cross_origin_authentication cross_origin_loc custom_login_page custom_login_page_on
+		cross_origin_authentication cross_origin_loc custom_login_page custom_login_page_on
 		custom_login_page_preview default_organization encryption_key express_configuration fedcm_login form_template
 		grant_types identity_assertion_authorization_grant initiate_login_uri is_first_party
 		is_token_endpoint_ip_header_trusted jwt_configuration logo_uri mobile my_organization_configuration
@@ -32,8 +32,17 @@ func clientProps() map[string]schema {
 	return props
 }
 
-func createClientSchema() *schema { return object([]string{"name"}, clientProps()) }
-func updateClientSchema() *schema { return object(nil, clientProps()) }
+func createClientSchema() *schema {
+	props := clientProps()
+	delete(props, "client_secret") // it is made up, and can be replaced then
+	return object([]string{"name"}, props)
+}
+
+func updateClientSchema() *schema {
+	props := clientProps()
+	delete(props, "resource_server_identifier")
+	return object(nil, props)
+}
 
 // newClient completes an application as the Management API does.
 func newClient(fields document) document {

@@ -141,9 +141,9 @@ func tenantEndpoints() []endpoint {
 		{"POST /api/v2/email-templates", one("create:email_templates"), templateSchema("template"), (*Tenant).createTemplate},
 		{"GET /api/v2/email-templates/{name}", one("read:email_templates"), nil, (*Tenant).readTemplate},
 		{"PATCH /api/v2/email-templates/{name}", one("update:email_templates"), templateSchema(), (*Tenant).updateTemplate},
-		{"PUT /api/v2/email-templates/{name}", one("update:email_templates"), templateSchema(), (*Tenant).replaceTemplate},
+		{"PUT /api/v2/email-templates/{name}", one("update:email_templates"), templateSchema("template"), (*Tenant).replaceTemplate},
 		{"POST /api/v2/tickets/password-change", one("create:user_tickets"), ticketSchema(), (*Tenant).passwordTicket},
-		{"POST /api/v2/tickets/email-verification", one("create:user_tickets"), ticketSchema(), (*Tenant).emailTicket},
+		{"POST /api/v2/tickets/email-verification", one("create:user_tickets"), emailTicketSchema(), (*Tenant).emailTicket},
 		{"GET /api/v2/tenants/settings", one("read:tenant_settings"), nil, (*Tenant).readSettings},
 		{"PATCH /api/v2/tenants/settings", one("update:tenant_settings"), settingsSchema(), (*Tenant).updateSettings},
 	}

@@ -10,7 +10,7 @@ import (
 // here ask for none.
 
 func methodProps() map[string]schema {
-	return with(anyOf(`name totp_secret phone_number email key_identifier public_key relying_party_identifier
+	return with(anyOf(`name totp_secret phone_number email key_id transports user_handle public_key relying_party_identifier
 		preferred_authentication_method aaguid credential_device_type credential_backed_up identity_user_id user_agent`), map[string]schema{
 		"type": {kind: "string", enum: []string{"phone", "email", "totp", "webauthn-roaming", "passkey"}, about: "Type of authentication method."},
 	})

@@ -79,6 +79,8 @@ type played struct {
 	interaction
 	n           int
 	endpoint    string
+	status      int
+	body        []byte // of the tenant's answer
 	differences []string
 }
 
@@ -140,11 +142,12 @@ func play(t *testing.T, r recording, timing auth0.Timing) []played {
 		tenant.ResetRequests()
 		status, body := send(tenant, token, i, names)
 		endpoint := slices.Collect(maps.Keys(tenant.Requests()))[0]
-		if endpoint == "/" {
-			all = append(all, played{i, n, endpoint, nil})
-			continue
+		p := played{interaction: i, n: n, endpoint: endpoint, status: status, body: body}
+		if endpoint != "/" {
+			p.endpoint += kind(i)
+			p.differences = compare(i, status, redact(t, i, body), names)
 		}
-		all = append(all, played{i, n, endpoint + kind(i), compare(i, status, redact(t, i, body), names)})
+		all = append(all, p)
 	}
 	return all
 }

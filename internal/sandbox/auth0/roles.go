@@ -115,8 +115,6 @@ func updateRoleSchema() *schema {
 	return object(nil, map[string]schema{
 		"name":        {kind: "string", shortest: 1, about: "Name of the role"},
 		"description": {kind: "string", about: "Description of the role"},
-		"type":        {kind: "string", enum: []string{"tenant", "organization"}},
-		"owner_id":    {kind: "string"},
 	})
 }
 

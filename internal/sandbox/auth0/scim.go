@@ -31,9 +31,9 @@ func defaultMappings() []any {
 	return all
 }
 
-func scimSchema() *schema {
+func scimSchema(required ...string) *schema {
 	pair := object([]string{"auth0", "scim"}, map[string]schema{"auth0": {kind: "string"}, "scim": {kind: "string"}})
-	return object(nil, map[string]schema{
+	return object(required, map[string]schema{
 		"user_id_attribute": {kind: "string"}, "mapping": {kind: "array", items: pair},
 	})
 }
@@ -49,7 +49,7 @@ func scimEndpoints() []endpoint {
 	return []endpoint{
 		{"POST" + at, one("create:scim_config"), scimSchema(), (*Tenant).createSCIM},
 		{"GET" + at, one("read:scim_config"), nil, (*Tenant).readSCIM},
-		{"PATCH" + at, one("update:scim_config"), scimSchema(), (*Tenant).updateSCIM},
+		{"PATCH" + at, one("update:scim_config"), scimSchema("user_id_attribute", "mapping"), (*Tenant).updateSCIM},
 		{"DELETE" + at, one("delete:scim_config"), nil, (*Tenant).deleteSCIM},
 		{"GET" + at + "/default-mapping", one("read:scim_config"), nil, (*Tenant).readDefaultMapping},
 		{"POST" + at + "/tokens", one("create:scim_token"), scimTokenSchema(), (*Tenant).createSCIMToken},

@@ -20,7 +20,9 @@ func defaultSettings() document {
 }
 
 func settingsSchema() *schema {
-	return object(nil, anyOf(`acr_values_supported allow_organization_name_in_authentication_api allowed_logout_urls
+	return object(nil, anyOf(`acr_values_supported authorization_response_iss_parameter_supported
+		ephemeral_session_lifetime_in_minutes idle_session_lifetime_in_minutes legacy_sandbox_version security_headers
+		allow_organization_name_in_authentication_api allowed_logout_urls
 		change_password client_id_metadata_document_supported country_codes customize_mfa_in_postlogin_action
 		default_audience default_directory default_redirection_uri default_token_quota device_flow
 		dynamic_client_registration_security_mode enable_ai_guide enabled_locales ephemeral_session_lifetime error_page

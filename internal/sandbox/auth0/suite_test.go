@@ -107,6 +107,9 @@ func command(t *testing.T, dir string, environ []string, name string, args ...st
 // suiteMark begins the lines of testdata/differences.txt that are tests of the SDK.
 const suiteMark = "go-auth0 "
 
+// openAPIMark begins those that are differences to the OpenAPI document.
+const openAPIMark = "openapi "
+
 // readReasons reads the lines "difference # reason" of testdata/differences.txt
 // that begin with mark, without it. "" stands for those with none.
 func readReasons(t *testing.T, mark string) map[string]bool {
@@ -119,7 +122,7 @@ func readReasons(t *testing.T, mark string) map[string]bool {
 		line := lines.Text()
 		difference, reason, ok := strings.Cut(line, " # ")
 		switch {
-		case line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, suiteMark) != (mark != ""):
+		case line == "" || strings.HasPrefix(line, "#") || markOf(line) != mark:
 		case !ok || reason == "":
 			t.Errorf("testdata/differences.txt: no reason for %s", line)
 		default:
@@ -127,4 +130,13 @@ func readReasons(t *testing.T, mark string) map[string]bool {
 		}
 	}
 	return known
+}
+
+func markOf(line string) string {
+	for _, mark := range []string{suiteMark, openAPIMark} {
+		if strings.HasPrefix(line, mark) {
+			return mark
+		}
+	}
+	return ""
 }

@@ -8,7 +8,6 @@ func ticketSchema() *schema {
 		"user_id":                {kind: "string", about: "user_id of for whom the ticket should be created"},
 		"connection_id":          {kind: "string", about: "ID of the connection"},
 		"email":                  {kind: "string", format: "email", about: "Email address of the user"},
-		"new_password":           {kind: "string", shortest: 1},
 		"ttl_sec":                {kind: "integer", about: "Number of seconds for which the ticket is valid before expiration"},
 		"mark_email_as_verified": {kind: "boolean"},
 		"includeEmailInRedirect": {kind: "boolean"},
@@ -16,6 +15,15 @@ func ticketSchema() *schema {
 		"organization_id":        {kind: "string"},
 		"identity":               {},
 	})
+}
+
+func emailTicketSchema() *schema {
+	s := ticketSchema()
+	s.required = []string{"user_id"}
+	for _, name := range []string{"connection_id", "email", "mark_email_as_verified"} {
+		delete(s.props, name)
+	}
+	return s
 }
 
 // ticketFor makes a ticket, which never sends a mail. Its page is not served:

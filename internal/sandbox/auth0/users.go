@@ -61,7 +61,6 @@ func updateUserSchema() *schema {
 		"connection":          {kind: "string", shortest: 1, about: "Name of the connection to target for this user update"},
 		"client_id":           {kind: "string", shortest: 1, about: "Auth0 client ID"},
 		"verify_phone_number": {kind: "boolean"},
-		"verify_password":     {kind: "boolean"},
 	}))
 }
 
