@@ -33,23 +33,47 @@ type claim struct {
 // alone keeps two runs of the same plan with the same variables on this machine
 // apart, even if their journals are kept in different places. If the last one
 // that held the lock was killed, it ends the programs that were left behind.
+//
+// A second lock is beside the run's files: it finds what a killed phasegate left
+// also where the next one has another directory for temporary files, as a
+// service, a cron job and a person at a terminal may have.
 func (a *app) alone(ctx context.Context, p *plan.Plan, o runner.Options, family *command.Family) (func(), error) {
-	path := lockPath(p, o)
-	file, err := takeLock(path)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, heldBy(p, readClaim(path))
+	dir, err := filepath.Abs(o.Dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
 	}
 	if err != nil {
-		return nil, fail(ExitUsage, fmt.Errorf("keep others off plan %s: %w", p.Name, err))
+		return nil, told(nil, fmt.Errorf("keep others off plan %s: %w", p.Name, err))
+	}
+	ours := claim{os.Getpid(), time.Now().UTC(), dir, family.Token()}
+	letGo, err := a.take(ctx, p, lockPath(p, o), " with the same variables", ours)
+	if err != nil {
+		return nil, err
+	}
+	letGoOfDir, err := a.take(ctx, p, filepath.Join(dir, p.Name+".claim"), "", ours)
+	if err != nil {
+		letGo()
+		return nil, err
+	}
+	return func() { letGoOfDir(); letGo() }, nil
+}
+
+// take takes one lock, and ends what its last holder left behind.
+func (a *app) take(ctx context.Context, p *plan.Plan, path, on string, ours claim) (func(), error) {
+	file, err := takeLock(path)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, heldBy(p, on, readClaim(path))
+	}
+	if err != nil {
+		return nil, told(nil, fmt.Errorf("keep others off plan %s: %w", p.Name, err))
 	}
 	if err := a.bereave(ctx, readClaim(path)); err != nil {
 		_ = file.Close() // with the claim in it, for the next one
 		return nil, err
 	}
-	dir, _ := filepath.Abs(o.Dir)
-	if err := writeClaim(file, claim{os.Getpid(), time.Now().UTC(), dir, family.Token()}); err != nil {
+	if err := writeClaim(file, ours); err != nil {
 		_ = file.Close()
-		return nil, fail(ExitUsage, fmt.Errorf("keep others off plan %s: %w", p.Name, err))
+		return nil, told(nil, fmt.Errorf("keep others off plan %s: %w", p.Name, err))
 	}
 	// Removed while it is held: nobody else can have it under this name.
 	return func() { _ = os.Remove(path); _ = file.Close() }, nil
@@ -94,14 +118,15 @@ func some(list []command.Member) string {
 	return strings.Join(names, ", ")
 }
 
-func heldBy(p *plan.Plan, by claim) error {
+// heldBy says who is at work on the plan, and on what.
+func heldBy(p *plan.Plan, on string, by claim) error {
 	who, hint := "", "wait until it has ended, or end it; its journal may be kept elsewhere"
 	if by.PID != 0 {
 		who = fmt.Sprintf(" (process %d, since %s)", by.PID, by.Since.Format(time.RFC3339))
 		hint = fmt.Sprintf("wait until it has ended, or stop it at its next safe point: kill -INT %d; its runs are in %s", by.PID, by.Dir)
 	}
 	return fail(ExitUsage, task.Hint(
-		fmt.Errorf("another phasegate on this machine%s is at work on plan %s with the same variables", who, p.Name), hint))
+		fmt.Errorf("another phasegate on this machine%s is at work on plan %s%s", who, p.Name, on), hint))
 }
 
 // takeLock locks the file of that name, also if its last holder removes it

@@ -58,7 +58,7 @@ func TestRunWhoseDiskIsFullStopsAndGoesOn(t *testing.T) {
 	const steps = 16
 	y := newToy(t, calm, calm, calm)
 	y.many(steps)
-	said := y.onItsOwnDisk("8k", `
+	said := y.onItsOwnDisk("12k", `
 		phasegate run plan.yaml; echo "first: $?" >&2
 		phasegate status >&2
 		cat phasegate-runs/*/journal.jsonl | grep -c step_started >started
