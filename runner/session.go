@@ -54,6 +54,10 @@ func openForRun(ctx context.Context, p *plan.Plan, o Options, first string) (*se
 		}
 		return open(ctx, p, o, found.Run)
 	case o.Run == "":
+		if found.Resumable() {
+			o.Log.Warn("an earlier run began with another plan, changed nothing, and is left as it stands",
+				"run", found.Run, "status", string(found.Status))
+		}
 		return create(ctx, p, o, first)
 	case found.Status == journal.Done:
 		return &session{plan: p, options: o, run: o.Run, state: found}, nil

@@ -290,6 +290,27 @@ func TestAKeyWithAPassphraseAsksForIt(t *testing.T) {
 	}
 }
 
+func TestAStatementIsNotDatedBackIntoTheTimeOfItsKey(t *testing.T) {
+	t.Parallel()
+	key, _ := newKey(t)
+	d := approve("alice")
+	d.At = d.At.Add(-2 * time.Hour)
+	said, err := approval.Sign(d, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expired := time.Now().Add(-time.Hour).UTC().Format("20060102150405Z")
+	signers := read(t, listed(t, `alice valid-before="`+expired+`" `+authorized(key)))
+	said.Time = time.Now()
+	if _, _, err := approval.Read(said, signers); err == nil || !strings.Contains(err.Error(), "was not valid at") {
+		t.Errorf("error %v", err)
+	}
+	said.Time = d.At
+	if _, _, err := approval.Read(said, signers); err != nil {
+		t.Error(err)
+	}
+}
+
 // serveAgent serves an ssh-agent with these keys on a socket.
 func serveAgent(t *testing.T, files ...string) string {
 	t.Helper()

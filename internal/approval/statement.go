@@ -95,8 +95,11 @@ func Read(said task.Statement, signers Signers) (Decision, Signer, error) {
 	if !ok {
 		return d, Signer{}, fmt.Errorf("key %s is not among the signers", ssh.FingerprintSHA256(key))
 	}
-	if !signer.Valid(d.At) {
-		return d, Signer{}, fmt.Errorf("the key of %s was not valid at %s", signer.Name, d.At.Format(time.RFC3339))
+	// A statement can be dated back, its place in the journal cannot.
+	for _, at := range []time.Time{d.At, said.Time} {
+		if !at.IsZero() && !signer.Valid(at) {
+			return d, Signer{}, fmt.Errorf("the key of %s was not valid at %s", signer.Name, at.Format(time.RFC3339))
+		}
 	}
 	if d.By != signer.Name || d.Via != ViaSSH {
 		return d, Signer{}, errors.New("the statement is in another's name than its key")

@@ -94,7 +94,7 @@ func (d *decision) flags(command *cobra.Command) {
 	set.StringVar(&d.plan, "plan", "", "the plan's file, if it is not where the run had it")
 	set.StringVar(&d.key, "key", "", "private key to sign with, or the .pub of one that your ssh-agent has")
 	set.BoolVar(&d.yes, "yes", false, "sign without being asked")
-	set.BoolVar(&d.json, "json", false, "write what was journalled and what the gate says of it to standard output")
+	set.BoolVar(&d.json, "json", false, "write what was journalled to standard output")
 }
 
 // decide shows what is decided on, has it signed, and journals it.
@@ -124,6 +124,10 @@ func (a *app) decide(ctx context.Context, d decision) error {
 		return fail(ExitUsage, err)
 	}
 	defer closeAgent()
+	if !signer.Valid(time.Now()) {
+		return fail(ExitUsage, task.Hint(fmt.Errorf("the key of %s is not valid now", signer.Name),
+			"the list of signers says from when and until when it is"))
+	}
 	if why := rules.Bars(signer.Name); d.approved && why != "" {
 		return fail(ExitUsage, errors.New(why))
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,9 @@ const defaultDir = "phasegate-runs"
 // openJournal opens the store at a place: a PostgreSQL URL or a directory.
 func openJournal(ctx context.Context, place string) (journal.Store, error) {
 	if !inDatabase(place) {
+		if connects(place) {
+			return nil, errors.New("a database is named in another form than as a URL")
+		}
 		return journal.NewDir(place), nil
 	}
 	return journal.OpenPostgres(ctx, place)

@@ -34,7 +34,7 @@ func (a *app) listRuns(states []*journal.State) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
 			s.Run, plan, standing(s), current(s), orNone(holder(s)), orNone(command))
 	}
-	return table.Flush()
+	return written(table.Flush())
 }
 
 func orNone(text string) string {
@@ -73,7 +73,7 @@ func (a *app) show(s *journal.State) error {
 	for _, phase := range s.Phases {
 		showPhase(table, s, phase)
 	}
-	return table.Flush()
+	return written(table.Flush())
 }
 
 func showPhase(w io.Writer, s *journal.State, phase *journal.Phase) {

@@ -98,3 +98,11 @@ func (a *app) printJSON(states []*journal.State, one bool) error {
 	}
 	return nil
 }
+
+// written gives a failure to write its exit code.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fail(ExitFailed, fmt.Errorf("print the status: %w", err))
+}

@@ -32,7 +32,8 @@ func stated(events []journal.Event, state *journal.State) []Finding {
 			f.Result, f.Detail = Differs, fmt.Sprintf("%s by %s is about gate %s of run %s with plan digest %.12s",
 				what, d.By, d.Covers.Gate, d.Covers.Run, d.Covers.Digest)
 		default:
-			f.Detail = fmt.Sprintf("%s by %s, signed with key %s", what, d.By, ssh.FingerprintSHA256(key))
+			f.Detail = fmt.Sprintf("%s in the name of %s, with a valid signature of key %s; the gate's receipt says whether it counts",
+				what, d.By, ssh.FingerprintSHA256(key))
 		}
 		findings = append(findings, f)
 	}

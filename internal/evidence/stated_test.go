@@ -39,7 +39,7 @@ func TestWhatPeopleSignedIsHeldAgainstItsSignatureAndTheRun(t *testing.T) {
 		result Result
 		detail string
 	}{
-		"as signed":      {good, Fits, "an approval by bob, signed with key SHA256:"},
+		"as signed":      {good, Fits, "an approval in the name of bob, with a valid signature of key SHA256:"},
 		"altered":        {altered, Differs, "verify the signature of bob"},
 		"another run's":  {sign(task.Basis{Run: "run-0", Gate: "ask", Digest: "d1"}), Differs, "of run run-0"},
 		"another gate's": {sign(task.Basis{Run: "run-1", Gate: "other", Digest: "d1"}), Differs, "about gate other"},

@@ -70,6 +70,8 @@ type Step struct {
 type Statement struct {
 	Text      string `json:"statement"` // the bytes that were signed
 	Signature string `json:"signature"` // of them, in OpenSSH's armored form
+
+	Time time.Time `json:"time"` // when it came into the journal
 }
 
 // Finished tells whether the step is never run again.
@@ -108,7 +110,7 @@ func (s *State) Apply(e Event) {
 		s.finishStep(e)
 	case Stated:
 		if step := s.steps[e.Step]; step != nil {
-			step.Statements = append(step.Statements, Statement{e.Statement, e.Signature})
+			step.Statements = append(step.Statements, Statement{e.Statement, e.Signature, e.Time})
 		}
 	case PhaseFinished:
 		s.finishPhase(e)

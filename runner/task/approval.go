@@ -1,5 +1,7 @@
 package task
 
+import "time"
+
 // A Basis is what an approval that is given now rests on: what the approver
 // could know. It is kept with the approval, so that a gate can tell what has
 // changed since.
@@ -20,6 +22,8 @@ type Basis struct {
 type Statement struct {
 	Text      string `json:"statement"` // the bytes that were signed
 	Signature string `json:"signature"` // of them, in OpenSSH's armored form
+
+	Time time.Time `json:"time"` // when it came into the journal; zero if it is not there yet
 }
 
 // A Review is what a person decided about an environment where the run is
