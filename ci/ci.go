@@ -21,6 +21,7 @@ type Job struct {
 	RunID      string // of the workflow
 	Attempt    int    // of the workflow's run, from 1
 	Actor      string // the account that started this attempt
+	Dispatcher string // the account that started the first attempt
 	API        string // where GitHub's API is
 	Server     string // where GitHub's pages are
 	Workspace  string // where the repository is checked out
@@ -44,16 +45,19 @@ func FromEnvironment(lookup func(string) (string, bool), log io.Writer) (*Job, e
 	}
 	j := &Job{
 		Repository: get("GITHUB_REPOSITORY"), RunID: get("GITHUB_RUN_ID"),
-		Actor: get("GITHUB_TRIGGERING_ACTOR"), API: get("GITHUB_API_URL"), Server: get("GITHUB_SERVER_URL"),
+		Actor: get("GITHUB_TRIGGERING_ACTOR"), Dispatcher: get("GITHUB_ACTOR"), API: get("GITHUB_API_URL"), Server: get("GITHUB_SERVER_URL"),
 		Workspace: get("GITHUB_WORKSPACE"), Token: redact.NewSecret(get("GITHUB_TOKEN")),
 		log: log, output: get("GITHUB_OUTPUT"), summary: get("GITHUB_STEP_SUMMARY"),
 		oidcURL: get("ACTIONS_ID_TOKEN_REQUEST_URL"), oidcToken: redact.NewSecret(get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")),
 	}
 	if j.Actor == "" { // runners before 2.301 do not tell who started a re-run
-		j.Actor = get("GITHUB_ACTOR")
+		j.Actor = j.Dispatcher
 	}
 	if j.Repository == "" || j.RunID == "" {
 		return nil, errors.New("GITHUB_REPOSITORY and GITHUB_RUN_ID are not set: this is no job of GitHub Actions")
+	}
+	if j.Actor == "" {
+		return nil, errors.New("GITHUB_ACTOR is not set: nobody knows who started the workflow")
 	}
 	j.Attempt = 1
 	if attempt := get("GITHUB_RUN_ATTEMPT"); attempt != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 )
 
@@ -69,12 +70,28 @@ func random() string {
 	return hex.EncodeToString(b)
 }
 
+// Fail marks the whole job with why it could not do what it was asked for.
+func (j *Job) Fail(message string) { j.annotate("error", "", 0, 0, "phasegate", message) }
+
+// inRepository is a file as the repository names it: annotations stand at no
+// other, wherever in the repository the step works.
+func (j *Job) inRepository(file string) string {
+	absolute, err := filepath.Abs(file)
+	if err != nil || j.Workspace == "" {
+		return file
+	}
+	if relative, err := filepath.Rel(j.Workspace, absolute); err == nil && filepath.IsLocal(relative) {
+		return relative
+	}
+	return file
+}
+
 // annotate marks a place of a file with a message: level is error, warning or
 // notice. A line of 0 is none.
 func (j *Job) annotate(level, file string, line, column int, title, message string) {
 	properties := []property{}
 	if file != "" {
-		properties = append(properties, property{"file", file})
+		properties = append(properties, property{"file", j.inRepository(file)})
 		if line > 0 {
 			properties = append(properties, property{"line", fmt.Sprint(line)})
 			if column > 0 {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"io"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A Guard is a log that the runner does not obey: what other programs say goes
 // through it, and a line of theirs that reads like a workflow command is written
 // so that it is none. The runner takes "::" at the start of a line, behind
-// blanks, and "##[" anywhere in one (ActionCommand.cs).
+// whatever .NET takes for a blank, and "##[" anywhere in one (ActionCommand.cs).
 type Guard struct {
 	to io.Writer
 
@@ -28,27 +30,22 @@ func (g *Guard) Write(p []byte) (int, error) {
 	text := append(g.held, p...)
 	g.held = nil
 	var safe bytes.Buffer
-	for i := range text {
-		rest := text[i:]
+	for rest := text; len(rest) > 0; {
 		if partial(rest, g.fresh) {
 			g.held = bytes.Clone(rest)
 			break
 		}
+		r, size := utf8.DecodeRune(rest)
 		switch {
 		case g.fresh && bytes.HasPrefix(rest, []byte("::")):
 			safe.WriteString(": ")
 		case bytes.HasPrefix(rest, []byte("##[")):
 			safe.WriteString("# ")
 		default:
-			safe.WriteByte(text[i])
+			safe.Write(rest[:size])
 		}
-		switch text[i] {
-		case '\n', '\r':
-			g.fresh = true
-		case ' ', '\t':
-		default:
-			g.fresh = false
-		}
+		g.fresh = r == '\n' || r == '\r' || g.fresh && blank(r)
+		rest = rest[size:]
 	}
 	if _, err := g.to.Write(safe.Bytes()); err != nil {
 		return 0, err
@@ -56,8 +53,15 @@ func (g *Guard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// blank tells whether the runner looks for a command behind it: White_Space of
+// Unicode, as String.TrimStart has it, and the mark that a stream may begin with.
+func blank(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' }
+
 // partial tells whether the text ends in what may become a command.
 func partial(rest []byte, fresh bool) bool {
+	if fresh && !utf8.FullRune(rest) {
+		return true
+	}
 	switch string(rest) {
 	case ":":
 		return fresh
@@ -66,6 +70,9 @@ func partial(rest []byte, fresh bool) bool {
 	}
 	return false
 }
+
+// Commands is the log behind the guard, for commands of our own.
+func (g *Guard) Commands() io.Writer { return g.to }
 
 // Flush writes what was held back.
 func (g *Guard) Flush() error {

@@ -64,7 +64,7 @@ func (o *Observer) mark(e journal.Event) {
 
 func (o *Observer) annotate(level, step, title, message string) {
 	if o.annotations++; o.annotations >= mostAnnotations {
-		return // the runner would drop it; the log and the page have it
+		return // Close says how many; the log and the page have them
 	}
 	file, line, column := "", 0, 0
 	if step != "" {
@@ -80,6 +80,10 @@ func (o *Observer) Close(events []journal.Event) error {
 	defer o.mu.Unlock()
 	o.endGroup()
 	o.endGroup = func() {}
+	if more := o.annotations - mostAnnotations + 1; more > 0 {
+		o.job.annotate("notice", "", 0, 0, "phasegate", fmt.Sprintf("%d more are in the log and in the run's journal", more))
+		o.annotations = 0
+	}
 	state := journal.Fold(events)
 	if state == nil {
 		return nil

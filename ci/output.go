@@ -54,9 +54,17 @@ func (j *Job) Summarize(markdown string) error {
 	if info, err := os.Stat(j.summary); err == nil {
 		size = info.Size()
 	}
+	const fence = "\n```"
 	const cut = "\n\n*The rest does not fit on this page; it is in the run's journal.*\n"
-	if left := mostSummary - int(size) - len(cut); len(markdown) > left {
-		markdown = strings.ToValidUTF8(markdown[:max(0, left)], "") + cut
+	if left := mostSummary - int(size) - len(fence+cut); len(markdown) > left {
+		if left < 0 {
+			return nil // the page has said so already
+		}
+		markdown = strings.ToValidUTF8(markdown[:left], "")
+		if strings.Count(markdown, "```")%2 == 1 {
+			markdown += fence
+		}
+		markdown += cut
 	}
 	return appendTo(j.summary, markdown)
 }

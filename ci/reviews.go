@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/medlogistics/phasegate/runner/task"
@@ -36,8 +37,7 @@ const (
 
 // Reviews returns what people decided about the environments of this run, as far
 // as it may count. The history is that of the run, not of an attempt: from the
-// second attempt on, the reviews of an environment count only if there is one
-// for each attempt.
+// second attempt on, an approval counts only if its comment names the attempt.
 func (j *Job) Reviews(ctx context.Context) ([]task.Review, error) {
 	if j.Token.IsZero() {
 		return nil, task.Hint(errors.New("read the run's reviews: there is no token"),
@@ -46,14 +46,6 @@ func (j *Job) Reviews(ctx context.Context) ([]task.Review, error) {
 	entries, err := j.history(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the run's reviews: %w", err)
-	}
-	given := map[string]int{}
-	for _, entry := range entries {
-		for _, environment := range entry.Environments {
-			if entry.State == "approved" {
-				given[environment.Name]++
-			}
-		}
 	}
 	var reviews []task.Review
 	for _, entry := range entries {
@@ -65,14 +57,31 @@ func (j *Job) Reviews(ctx context.Context) ([]task.Review, error) {
 				Environment: environment.Name, By: entry.User.Login, Person: entry.User.Type == "User",
 				Approved: entry.State == "approved", Comment: entry.Comment,
 			}
-			if n := given[environment.Name]; review.Approved && n < j.Attempt {
-				review.Void = fmt.Sprintf("this is attempt %d of the workflow's run, and environment %s was approved %d times: "+
-					"it may be an earlier attempt's", j.Attempt, environment.Name, n)
+			if review.Approved {
+				review.Void = j.void(entry)
 			}
 			reviews = append(reviews, review)
 		}
 	}
 	return reviews, nil
+}
+
+// void says why an approval cannot count, "" if it can.
+func (j *Job) void(entry reviewed) string {
+	switch {
+	case strings.EqualFold(entry.User.Login, j.Actor) || strings.EqualFold(entry.User.Login, j.Dispatcher):
+		return entry.User.Login + " started the workflow, and may not approve it"
+	case j.Attempt > 1 && !attemptNamed(entry.Comment, j.Attempt):
+		return fmt.Sprintf("this is attempt %d of the workflow's run, and the approval may be an earlier one's: GitHub does not tell. "+
+			"Have the comment say \"attempt %d\", or start the workflow anew", j.Attempt, j.Attempt)
+	}
+	return ""
+}
+
+// attemptNamed tells whether a comment says "attempt N".
+func attemptNamed(comment string, attempt int) bool {
+	_, behind, found := strings.Cut(strings.ToLower(comment), fmt.Sprintf("attempt %d", attempt))
+	return found && (behind == "" || behind[0] < '0' || behind[0] > '9')
 }
 
 // history asks GitHub, again where it does not answer for now.
@@ -113,7 +122,8 @@ func (j *Job) askHistory(ctx context.Context) (entries []reviewed, again bool, e
 		return nil, true, err
 	}
 	switch status := response.StatusCode; {
-	case status >= 500 || status == http.StatusTooManyRequests:
+	case status >= 500 || status == http.StatusTooManyRequests ||
+		status == http.StatusForbidden && response.Header.Get("Retry-After") != "": // a limit of its rate
 		return nil, true, fmt.Errorf("GitHub answers with status %d", status)
 	case status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusUnauthorized:
 		return nil, false, task.Hint(fmt.Errorf("GitHub answers with status %d", status),

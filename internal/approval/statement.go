@@ -37,13 +37,14 @@ const (
 
 // A Decision is what one person said of a gate.
 type Decision struct {
-	Version  int        `json:"phasegate"` // of this form
-	Approved bool       `json:"approved"`  // rejected if not
-	By       string     `json:"by"`        // account, or name in the list of signers
-	Via      string     `json:"via"`       // how it was said
-	At       time.Time  `json:"at"`        // when, by the clock of who said it, UTC; of a review, when it was seen
-	Reason   string     `json:"reason"`    // of a rejection; "" if none was given
-	Covers   task.Basis `json:"covers"`    // what it rests on
+	Version  int        `json:"phasegate"`      // of this form
+	Approved bool       `json:"approved"`       // rejected if not
+	By       string     `json:"by"`             // account, or name in the list of signers
+	Via      string     `json:"via"`            // how it was said
+	At       time.Time  `json:"at"`             // when, by the clock of who said it, UTC
+	Seen     bool       `json:"seen,omitempty"` // at is when it was seen: when it was said is unknown, GitHub does not tell
+	Reason   string     `json:"reason"`         // of a rejection; "" if none was given
+	Covers   task.Basis `json:"covers"`         // what it rests on
 
 	Environment string `json:"environment,omitempty"` // that was reviewed
 }

@@ -35,6 +35,14 @@ func (a *app) findJob() error {
 	return nil
 }
 
+// commands is where commands for the runner go: the output that is guarded.
+func (a *app) commands() io.Writer {
+	if guard, ok := a.Out.(*ci.Guard); ok {
+		return guard.Commands()
+	}
+	return a.Out
+}
+
 // flush writes what a guarded log has held back.
 func (a *app) flush() {
 	for _, log := range []io.Writer{a.Out, a.Err} {
@@ -42,6 +50,34 @@ func (a *app) flush() {
 			_ = guard.Flush()
 		}
 	}
+}
+
+// failJob tells the job's runner why the call did not do what it was asked for.
+func (a *app) failJob(err error) {
+	if a.job == nil {
+		return
+	}
+	message := err.Error()
+	if hint := task.HintOf(err); hint != "" {
+		message += "\nhint: " + hint
+	}
+	a.job.Fail(message)
+}
+
+// previewInJob puts a preview on the job's page, where reviewers read it, and
+// its digest into the job's outputs, where the jobs behind the approval find it.
+func (a *app) previewInJob(shown *preview) error {
+	if a.job == nil {
+		return nil
+	}
+	err := a.job.Output("digest", shown.Digest)
+	if err == nil {
+		err = a.job.Summarize(shown.markdown())
+	}
+	if err != nil {
+		return fail(ExitFailed, fmt.Errorf("tell the job of the preview: %w", err))
+	}
+	return nil
 }
 
 // maskInJob has the runner keep the secrets out of the job's log, before

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/plans"
 	"github.com/medlogistics/phasegate/runner"
@@ -42,6 +44,17 @@ func (a *app) loadNamed(path string) (*plan.Plan, error) {
 		return nil, nil
 	}
 	return a.load(path)
+}
+
+// loadExpected is load of the plan that was approved: with --expect-digest on
+// the line, even with nothing behind it, it refuses every other one.
+func (a *app) loadExpected(cmd *cobra.Command, path, expected string) (*plan.Plan, error) {
+	p, err := a.load(path)
+	if err != nil || !cmd.Flags().Changed("expect-digest") || p.Digest == expected {
+		return p, err
+	}
+	return nil, fail(ExitUsage, task.Hint(fmt.Errorf("the digest of %s is %s, not %q: it is not what was approved", path, p.Digest, expected),
+		"phasegate plan shows what it would do now; have that approved"))
 }
 
 // unpack writes a shipped plan and its files beside the journals if path names

@@ -133,6 +133,7 @@ func (a *app) report(err error) int {
 		if hint := task.HintOf(ended.err); hint != "" {
 			fmt.Fprintf(a.Err, "  hint: %s\n", hint)
 		}
+		a.failJob(ended.err)
 	}
 	return ended.code
 }

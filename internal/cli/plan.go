@@ -80,11 +80,12 @@ func (a *app) previewPlan() *cobra.Command {
 would run, how many users would be created and how long that takes, the disk that
 is needed, what a rollback would do from each point, and the digest that an
 approval covers. It reads, it changes nothing. Where a variable is not set, what
-depends on it stays unknown.
+depends on it stays unknown. In a job of GitHub Actions it is on the job's page too,
+and the job's output digest is the plan's.
 
 Exit codes: 0 done; 2 wrong call; 3 the plan has errors.`,
 		Example: `  phasegate plan plans/auth0-migration.yaml
-  phasegate plan plans/auth0-migration.yaml --format markdown >>"$GITHUB_STEP_SUMMARY"`,
+  phasegate plan plans/auth0-migration.yaml --format markdown > preview.md`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, ok := previewFormats()[format]
@@ -104,6 +105,9 @@ Exit codes: 0 done; 2 wrong call; 3 the plan has errors.`,
 			defer stop()
 			shown, err := a.foresee(ctx, p, from, to)
 			if err != nil {
+				return err
+			}
+			if err := a.previewInJob(shown); err != nil {
 				return err
 			}
 			return write(a, shown)

@@ -7,9 +7,17 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// previewMarkdown writes a preview for a page that reviewers read, such as the
-// summary of a workflow's run.
+// previewMarkdown writes a preview as Markdown.
 func (a *app) previewMarkdown(shown *preview) error {
+	if _, err := a.Out.Write([]byte(shown.markdown())); err != nil {
+		return fail(ExitFailed, fmt.Errorf("print the preview: %w", err))
+	}
+	return nil
+}
+
+// markdown is a preview for a page that reviewers read, such as the summary of a
+// workflow's run.
+func (shown *preview) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n%s\n\n", inMarkdown(shown.Plan), inMarkdown(shown.Summary))
 	fmt.Fprintf(&b, "An approval covers digest `%s` (`%.12s`): `%s`", shown.Digest, shown.Digest, shown.File)
@@ -43,10 +51,7 @@ func (a *app) previewMarkdown(shown *preview) error {
 			fmt.Fprintf(&b, "- %s: %s\n", inMarkdown(c.Role), inMarkdown(c.Reach))
 		}
 	}
-	if _, err := a.Out.Write([]byte(b.String())); err != nil {
-		return fail(ExitFailed, fmt.Errorf("print the preview: %w", err))
-	}
-	return nil
+	return b.String()
 }
 
 func stepsMarkdown(b *strings.Builder, title string, steps []stepPreview) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -9,7 +10,7 @@ import (
 )
 
 func (a *app) rollback() *cobra.Command {
-	var run string
+	var run, expected, ifStopped string
 	var json bool
 	command := &cobra.Command{
 		Use:   "rollback PLAN",
@@ -19,6 +20,10 @@ the rollback hooks that the plan has for each. It goes on after a failure and
 says all of them at the end. Called again, it takes up the phases that are not back.
 
 The run is the plan's newest that changed something, or the one that --run names.
+With --if-stopped it is the newest, and only if it was stopped: as-planned takes
+it back where the plan has on_failure: rollback for the phase in which a signal, a
+timeout or a death stopped it, always wherever it failed or stopped. A run that
+waits, or is done, is left alone. That is for the last step of a job.
 
 Exit codes: 0 everything is back; 2 wrong call, or nothing to roll back; 3 the
 plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`,
@@ -26,7 +31,7 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			lean()
-			p, err := a.load(args[0])
+			p, err := a.loadExpected(cmd, args[0], expected)
 			if err != nil {
 				return err
 			}
@@ -35,6 +40,17 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 				return err
 			}
 			options.Run = run
+			if cmd.Flags().Changed("if-stopped") {
+				stopped, why, err := a.stopped(cmd.Context(), p, options, ifStopped)
+				if err != nil {
+					return err
+				}
+				if stopped == "" {
+					fmt.Fprintf(a.Err, "nothing is taken back: %s\n", why)
+					return nil
+				}
+				options.Run = stopped
+			}
 			err = a.carryOut(cmd.Context(), p, options, json, runner.Rollback)
 			if ended, ok := errors.AsType[*exitError](err); ok && ended.code == ExitRolledBack {
 				return nil // it is what was asked for
@@ -43,6 +59,8 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 		},
 	}
 	command.Flags().StringVar(&run, "run", "", "take this run back instead of the plan's newest")
+	command.Flags().StringVar(&expected, "expect-digest", "", "refuse unless this is the plan's digest, as it was approved")
+	command.Flags().StringVar(&ifStopped, "if-stopped", "", "as-planned or always: only if the run was stopped")
 	command.Flags().BoolVar(&json, "json", false, "write the journal's events to standard output, one a line")
 	_ = command.RegisterFlagCompletionFunc("run", a.completeRuns)
 	return command

@@ -18,8 +18,8 @@ import (
 
 // runFlags are what run may be told.
 type runFlags struct {
-	phase, from, to, run string
-	dryRun, json         bool
+	phase, from, to, run, expected string
+	dryRun, json                   bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -44,13 +44,21 @@ start before the ones that they build on.
   phasegate run plans/auth0-migration.yaml
   phasegate run plans/auth0-migration.yaml --phase backup --json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], flags) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			lean()
+			p, err := a.loadExpected(cmd, args[0], flags.expected)
+			if err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), p, flags)
+		},
 	}
 	set := command.Flags()
 	set.StringVar(&flags.phase, "phase", "", "carry out this phase only")
 	set.StringVar(&flags.from, "from", "", "carry out the phases from this one")
 	set.StringVar(&flags.to, "to", "", "carry out the phases up to this one")
 	set.StringVar(&flags.run, "run", "", "go on with this run instead of the plan's newest")
+	set.StringVar(&flags.expected, "expect-digest", "", "refuse unless this is the plan's digest, as it was approved")
 	set.BoolVar(&flags.dryRun, "dry-run", false, "check every step in order, change nothing")
 	set.BoolVar(&flags.json, "json", false, "write the journal's events to standard output, one a line")
 	command.MarkFlagsMutuallyExclusive("phase", "from")
@@ -63,12 +71,7 @@ start before the ones that they build on.
 	return command
 }
 
-func (a *app) run(ctx context.Context, path string, flags runFlags) error {
-	lean()
-	p, err := a.load(path)
-	if err != nil {
-		return err
-	}
+func (a *app) run(ctx context.Context, p *plan.Plan, flags runFlags) error {
 	options, err := a.bind(ctx, p)
 	if err != nil {
 		return err

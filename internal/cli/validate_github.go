@@ -25,7 +25,7 @@ func (a *app) findingsAsCommands(all []validated) error {
 			total[finding.Severity]++
 		}
 	}
-	var b strings.Builder
+	var b strings.Builder // goes past the guard of a job's log, and is escaped here
 	for _, v := range all {
 		for _, d := range v.findings {
 			if n := written[d.Severity]; n == mostAnnotations-1 && total[d.Severity] > mostAnnotations {
@@ -44,7 +44,7 @@ func (a *app) findingsAsCommands(all []validated) error {
 	for _, v := range all {
 		b.WriteString(harmless(verdict(v)) + "\n")
 	}
-	_, err := a.Out.Write([]byte(b.String()))
+	_, err := a.commands().Write([]byte(b.String()))
 	return err
 }
 
@@ -53,12 +53,12 @@ func data(text string) string {
 	if runes := []rune(text); len(runes) > longestOfCommand {
 		text = string(runes[:longestOfCommand])
 	}
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text)
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", "##[", "# #[").Replace(text)
 }
 
 // property escapes a property of a command.
 func property(text string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(text)
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", "##[", "# #[", ":", "%3A", ",", "%2C").Replace(text)
 }
 
 // harmless keeps a plain line from being read as a command: one begins with ::,

@@ -67,11 +67,16 @@ func (f *Family) mark() string {
 	return fmt.Sprintf("%s.%d.", f.token, f.count)
 }
 
+// trackingVariable is by which GitHub's runner finds, and kills, what a job left
+// behind: actions/runner, JobExtension.cs.
+const trackingVariable = "RUNNER_TRACKING_ID"
+
 // environ is the environment of a program with a mark, or with none: inherited,
-// then the program's own.
+// then the program's own. What has no mark, such as a service that was started, is
+// to outlive the call, and the job of GitHub Actions too.
 func environ(mark string, own []string) []string {
 	inherited := slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, familyVariable+"=")
+		return strings.HasPrefix(variable, familyVariable+"=") || mark == "" && strings.HasPrefix(variable, trackingVariable+"=")
 	})
 	if mark != "" {
 		inherited = append(inherited, familyVariable+"="+mark)

@@ -70,6 +70,7 @@ func checkConfigs(c *checker) {
 		refs := &static{scope: c.scope, from: e}
 		c.refs, c.via, c.partial = refs, e.step.With.via, false
 		instance := c.configure(e)
+		e.step.reviewed(instance)
 		e.step.needs, wants[e.step.ID] = refs.needs, refs.wants
 		for _, id := range e.step.After {
 			if !slices.Contains(e.step.needs, id) {

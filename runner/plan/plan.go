@@ -21,6 +21,7 @@ package plan
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -215,8 +216,10 @@ type Step struct {
 	// Retry has the step tried again after a failure.
 	Retry Retry `with:"retry" example:"{ times: 3, wait: 10s }"`
 
-	plan  *Plan
-	needs []string
+	plan         *Plan
+	needs        []string
+	asksPeople   bool
+	environments []string
 }
 
 // Config is the configuration of a step as it stands in the file. The keys that
@@ -253,6 +256,29 @@ func (p *Plan) Files() []string { return append([]string(nil), p.files...) }
 // Named returns the same paths by the names under which the files are in the
 // digest: relative to Dir, unless the plan gives an absolute path.
 func (p *Plan) Named() map[string]string { return maps.Clone(p.named) }
+
+// Reviewed tells whether the step is a gate that people open, and which
+// environments of a forge they can do that by reviewing, as far as the plan alone
+// tells.
+func (s Step) Reviewed() (environments []string, asksPeople bool) {
+	return slices.Clone(s.environments), s.asksPeople
+}
+
+func (s *Step) reviewed(instance task.Instance) {
+	if instance == nil {
+		return
+	}
+	gate, ok := instance.Config().(task.Reviewed)
+	if !ok {
+		return
+	}
+	s.asksPeople = true
+	for _, environment := range gate.Environments() {
+		if environment != "" {
+			s.environments = append(s.environments, environment)
+		}
+	}
+}
 
 // Needs returns the ids of the steps whose receipts the step needs or refers to,
 // each once, in the order of their first use.

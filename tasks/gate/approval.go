@@ -38,7 +38,7 @@ type Approved struct {
 	Approved    bool                `json:"approved"`    // whether the gate is open
 	Needed      int                 `json:"needed"`      // how many people have to approve
 	By          []string            `json:"by"`          // the accounts whose approval counts
-	At          string              `json:"at"`          // when the last of them approved, RFC 3339 in UTC; "" before
+	At          string              `json:"at"`          // when the last of them approved, or was seen to have, RFC 3339 in UTC; "" before
 	Decisions   []approval.Decision `json:"decisions"`   // all that was said and can be read, oldest first
 	Ignored     []approval.Ignored  `json:"ignored"`     // what counts for nothing, and why
 	May         []string            `json:"may"`         // accounts and groups that may approve; empty is whoever is at the terminal
@@ -110,7 +110,7 @@ func (a *Approval) Run(ctx context.Context, env *task.Env) (Approved, error) {
 	if err != nil {
 		return Approved{}, err
 	}
-	reviews, void, err := a.reviewed(ctx, env)
+	reviews, void, err := a.reviewed(ctx, env, rules)
 	if err != nil {
 		return Approved{}, err
 	}

@@ -7,16 +7,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/medlogistics/phasegate/internal/approval"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // Checklist opens when a person at a terminal has signed off each of its items:
 // what no machine can check. Each signature is recorded when it is given, so
 // that after an interruption only the items that are left are asked. An item
-// that is not signed off leaves the gate closed, and the run waiting.
+// that is not signed off leaves the gate closed, and the run waiting. Where
+// GitHub Actions drives the run, whoever approves the environment has read the
+// items in the preview, and signs all of them off with it.
 type Checklist struct {
-	Items []string `with:"items,required"` // what has to be true, a sentence each
-	Word  string   `with:"word"`           // the word that signs an item off; default yes
+	Items       []string `with:"items,required"` // what has to be true, a sentence each
+	Word        string   `with:"word"`           // the word that signs an item off; default yes
+	Environment string   `with:"environment"`    // GitHub environment whose reviewers sign off where GitHub Actions drives the run
 }
 
 // Signatures are the items that were signed off.
@@ -30,7 +34,7 @@ type Signatures struct {
 type Signature struct {
 	Item string `json:"item"` // as in the plan
 	By   string `json:"by"`   // account that answered
-	At   string `json:"at"`   // when, RFC 3339 in UTC
+	At   string `json:"at"`   // when, or when the approval was seen, RFC 3339 in UTC
 }
 
 // Validate holds that there are items, each once, and a word.
@@ -67,9 +71,18 @@ func (c *Checklist) Run(ctx context.Context, env *task.Env) (Signatures, error) 
 			receipt.Items = append(receipt.Items, before.Items[i])
 		}
 	}
+	by, err := c.reviewer(ctx, env)
+	if err != nil {
+		return receipt, err
+	}
 	for i, item := range c.Items {
 		receipt.Signed, receipt.Open = len(receipt.Items), len(c.Items)-len(receipt.Items)
 		if receipt.has(item) {
+			continue
+		}
+		if by != "" {
+			receipt.Items = append(receipt.Items, Signature{item, by, now()})
+			receipt.Signed, receipt.Open = len(receipt.Items), len(c.Items)-len(receipt.Items)
 			continue
 		}
 		text := fmt.Sprintf("%d of %d: %s", i+1, len(c.Items), item)
@@ -89,6 +102,37 @@ func (c *Checklist) Run(ctx context.Context, env *task.Env) (Signatures, error) 
 	return receipt, nil
 }
 
+// Environments is the one whose reviewers may sign the items off.
+func (c *Checklist) Environments() []string { return []string{c.Environment} }
+
+// how says how the items are signed off.
+func (c *Checklist) how() string {
+	how := fmt.Sprintf("let whoever can vouch for them go on with the run at a terminal and type %q for each", c.Word)
+	if c.Environment != "" {
+		how += ", or review the GitHub environment " + c.Environment
+	}
+	return how
+}
+
+// reviewer is who approved the list's environment, "" if nobody did whose
+// approval counts, by the rules of an approval.
+func (c *Checklist) reviewer(ctx context.Context, env *task.Env) (string, error) {
+	if c.Environment == "" {
+		return "", nil
+	}
+	a := Approval{Environment: c.Environment}
+	decisions, _, err := a.reviewed(ctx, env, approval.Rules{})
+	for _, d := range decisions {
+		if !d.Approved {
+			return "", fmt.Errorf("rejected by %s", d.By)
+		}
+	}
+	if err != nil || len(decisions) == 0 {
+		return "", err
+	}
+	return decisions[0].By, nil
+}
+
 func (s Signatures) has(item string) bool {
 	return slices.ContainsFunc(s.Items, func(signature Signature) bool { return signature.Item == item })
 }
@@ -105,5 +149,10 @@ func (c *Checklist) left(receipt Signatures, err error) error {
 		}
 	}
 	return task.Hint(fmt.Errorf("%d of %d items are not signed off (%s): %w", len(open), len(c.Items), strings.Join(open, "; "), err),
-		fmt.Sprintf("let whoever can vouch for them go on with the run at a terminal and type %q for each", c.Word))
+		c.how())
+}
+
+// Preview lists the items for whoever will sign them off.
+func (c *Checklist) Preview(context.Context, *task.Env) (task.Preview, error) {
+	return task.Preview{Does: slices.Clone(c.Items)}, nil
 }

@@ -25,8 +25,9 @@ func (a *Approval) Environments() []string {
 
 // reviewed returns what reviewers decided about the gate's environments. What
 // does not count is ignored, with the reason: a review that is no person's, one
-// by whoever began the run, one without the digest where the plan asks for it.
-func (a *Approval) reviewed(ctx context.Context, env *task.Env) ([]approval.Decision, []approval.Ignored, error) {
+// by whoever began the run, one without the digest where the plan asks for it. Of
+// the rest one counts for each environment, each by another person.
+func (a *Approval) reviewed(ctx context.Context, env *task.Env, rules approval.Rules) ([]approval.Decision, []approval.Ignored, error) {
 	wanted := a.Environments()
 	if env.Reviews == nil || len(wanted) == 0 {
 		return nil, nil, nil
@@ -43,12 +44,12 @@ func (a *Approval) reviewed(ctx context.Context, env *task.Env) ([]approval.Deci
 		if !slices.Contains(wanted, review.Environment) {
 			continue
 		}
-		if why := a.voidReview(review, env); why != "" {
+		if why := a.voidReview(review, env, rules); why != "" {
 			ignored = append(ignored, approval.Ignored{By: review.By, Why: why})
 			continue
 		}
 		decisions = append(decisions, approval.Decision{
-			Version: approval.Version, Approved: review.Approved, By: review.By, Via: approval.ViaGitHub,
+			Version: approval.Version, Approved: review.Approved, By: review.By, Via: approval.ViaGitHub, Seen: true,
 			At: time.Now().UTC().Truncate(time.Second), Covers: env.Basis, Environment: review.Environment,
 		})
 	}
@@ -58,7 +59,45 @@ func (a *Approval) reviewed(ctx context.Context, env *task.Env) ([]approval.Deci
 				"the job was started without a review of environment %s: it requires none, or an administrator passed over it", name)})
 		}
 	}
-	return decisions, ignored, nil
+	kept := pair(decisions, wanted)
+	for _, d := range decisions {
+		if !slices.ContainsFunc(kept, func(k approval.Decision) bool { return k.By == d.By && k.Environment == d.Environment }) {
+			ignored = append(ignored, approval.Ignored{By: d.By, Why: fmt.Sprintf(
+				"of environment %s: each environment has to be approved by another person, and once is enough", d.Environment)})
+		}
+	}
+	return kept, ignored, nil
+}
+
+// pair keeps one approval of as many environments as can have one, each by
+// another person, and every rejection. One person's approval of one environment
+// moves on to another where that lets somebody else's count.
+func pair(decisions []approval.Decision, environments []string) []approval.Decision {
+	held := map[string]approval.Decision{} // by the person
+	var give func(environment string, seen map[string]bool) bool
+	give = func(environment string, seen map[string]bool) bool {
+		for _, d := range decisions {
+			if !d.Approved || d.Environment != environment || seen[d.By] {
+				continue
+			}
+			seen[d.By] = true
+			if before, taken := held[d.By]; !taken || give(before.Environment, seen) {
+				held[d.By] = d
+				return true
+			}
+		}
+		return false
+	}
+	for _, environment := range environments {
+		give(environment, map[string]bool{})
+	}
+	var kept []approval.Decision
+	for _, d := range decisions {
+		if by, ok := held[d.By]; !d.Approved || ok && by.Environment == d.Environment {
+			kept = append(kept, d)
+		}
+	}
+	return kept
 }
 
 func rank(r task.Review) int {
@@ -68,7 +107,7 @@ func rank(r task.Review) int {
 	return 1
 }
 
-func (a *Approval) voidReview(review task.Review, env *task.Env) string {
+func (a *Approval) voidReview(review task.Review, env *task.Env, rules approval.Rules) string {
 	switch {
 	case !review.Approved:
 		return ""
@@ -76,10 +115,10 @@ func (a *Approval) voidReview(review task.Review, env *task.Env) string {
 		return review.Void
 	case !review.Person:
 		return "it is a program's account"
-	case review.By == env.Initiator || review.By == env.Account:
+	case review.By == "" || strings.EqualFold(review.By, env.Initiator) || strings.EqualFold(review.By, env.Account):
 		return fmt.Sprintf("%s started the run, and may not approve it", review.By)
 	case a.Comment && !strings.Contains(review.Comment, env.Basis.Digest[:digits]):
 		return fmt.Sprintf("its comment does not have the first %d digits of the plan's digest, %s", digits, env.Basis.Digest[:digits])
 	}
-	return ""
+	return rules.Bars(review.By)
 }

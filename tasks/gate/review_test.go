@@ -51,6 +51,10 @@ func TestReviewsOfAnEnvironmentOpenTheGateByTheSameRules(t *testing.T) {
 		{name: "not one of those who may", gate: gate.Approval{From: []string{"carol"}}, reviews: []task.Review{review("bob", "prod")}, want: "bob is not among those who may"},
 		{name: "two people for two environments", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("carol", "prod-2")}},
 		{name: "one person for two environments", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("bob", "prod-2")}, want: "1 of 2 approvals"},
+		{name: "two people for one environment, and none for the other", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("carol", "prod")}, want: "without a review of environment prod-2"},
+		{name: "one of two may stand for either", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("bob", "prod-2"), review("carol", "prod")}},
+		{name: "self-given in capitals", reviews: []task.Review{review("Alice", "prod")}, want: "Alice started the run"},
+		{name: "by an account that is gone", reviews: []task.Review{review("", "prod")}, want: "may not approve"},
 		{name: "the digest in the comment", gate: gate.Approval{Comment: true}, reviews: []task.Review{change(review("bob", "prod"), func(r *task.Review) { r.Comment = "seen 0123456789ab, go" })}},
 		{name: "no digest in the comment", gate: gate.Approval{Comment: true}, reviews: []task.Review{review("bob", "prod")}, want: "first 12 digits"},
 	} {
@@ -60,7 +64,7 @@ func TestReviewsOfAnEnvironmentOpenTheGateByTheSameRules(t *testing.T) {
 			g.Word, g.Min, g.Expires, g.Environment = "approve", 1, time.Hour, "prod"
 			receipt, err := g.Run(t.Context(), driven(t, c.reviews...))
 			if c.want == "" {
-				if err != nil || !receipt.Approved || receipt.Decisions[0].Via != "github" {
+				if err != nil || !receipt.Approved || receipt.Decisions[0].Via != "github" || !receipt.Decisions[0].Seen {
 					t.Fatalf("receipt %+v, error %v", receipt, err)
 				}
 				return
@@ -83,5 +87,34 @@ func TestAForgeThatDoesNotAnswerOpensNothing(t *testing.T) {
 	g := gate.Approval{Word: "approve", Min: 1, Expires: time.Hour, Environment: "prod"}
 	if _, err := g.Run(t.Context(), env); !errors.Is(err, down) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestWhoApprovesTheEnvironmentSignsTheChecklistOff(t *testing.T) {
+	t.Parallel()
+	rejected := review("bob", "prod")
+	rejected.Approved = false
+	for _, c := range []struct {
+		name    string
+		reviews []task.Review
+		want    string // "" is open
+	}{
+		{"approved", []task.Review{review("bob", "prod")}, ""},
+		{"bypassed", nil, "review the GitHub environment prod"},
+		{"self-given", []task.Review{review("alice", "prod")}, "3 of 3 items are not signed off"},
+		{"rejected", []task.Review{rejected}, "rejected by bob"},
+	} {
+		g := checklist()
+		g.Environment = "prod"
+		receipt, err := g.Run(t.Context(), driven(t, c.reviews...))
+		if c.want == "" {
+			if err != nil || receipt.Signed != 3 || receipt.Open != 0 || receipt.Items[2].By != "bob" {
+				t.Errorf("%s: receipt %+v, error %v", c.name, receipt, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error()+task.HintOf(err), c.want) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
 	}
 }
