@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -195,7 +196,7 @@ func TestTheLastStepLeavesAloneWhatTheJobDidNotStop(t *testing.T) {
 	} {
 		c.before()
 		before := j.environ
-		j.environ = append(j.environ[:len(j.environ):len(j.environ)], c.environ)
+		j.environ = append(slices.Clip(j.environ), c.environ)
 		if said := j.calls(ExitDone, "rollback", "plan.yaml", "--if-stopped", "always"); !strings.Contains(said, c.says) {
 			t.Errorf("%s: it says:\n%s", c.name, said)
 		}

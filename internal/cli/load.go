@@ -46,6 +46,8 @@ func (a *app) loadNamed(path string) (*plan.Plan, error) {
 	return a.load(path)
 }
 
+const expectHelp = "refuse unless this is the plan's digest, as it was approved"
+
 // loadExpected is load of the plan that was approved: with --expect-digest on
 // the line, even with nothing behind it, it refuses every other one.
 func (a *app) loadExpected(cmd *cobra.Command, path, expected string) (*plan.Plan, error) {

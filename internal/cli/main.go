@@ -177,6 +177,7 @@ Environment:
 		a.backup(),
 		a.rehearse(),
 		a.tasks(),
+		a.workflow(),
 		a.version(),
 		a.auth0Emulator(),
 		a.sandboxAPI(),

@@ -24,7 +24,7 @@ import (
 )
 
 func (a *app) rehearse() *cobra.Command {
-	show, after := show{users: 500}, ""
+	show, after, expected := show{users: 500}, "", ""
 	command := &cobra.Command{
 		Use:   "rehearse PLAN",
 		Short: "Carry a plan out twice on a sandbox, the second time with a failure",
@@ -59,7 +59,7 @@ reaches outside the sandbox; 3 the plan has errors; 130 interrupted.`,
 				return err
 			}
 			defer remove()
-			if show.plan, err = a.load(args[0]); err != nil {
+			if show.plan, err = a.loadExpected(cmd, args[0], expected); err != nil {
 				return err
 			}
 			if show.after, err = a.loadNamed(after); err != nil {
@@ -72,6 +72,7 @@ reaches outside the sandbox; 3 the plan has errors; 130 interrupted.`,
 	}
 	command.Flags().StringVar(&after, "after", "", "a plan that is carried out on the sandbox first")
 	command.Flags().IntVar(&show.users, "users", show.users, "how many users the sandbox's database has")
+	command.Flags().StringVar(&expected, "expect-digest", "", expectHelp)
 	return command
 }
 

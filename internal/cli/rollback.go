@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/medlogistics/phasegate/runner"
+	"github.com/medlogistics/phasegate/runner/plan"
 )
 
 func (a *app) rollback() *cobra.Command {
@@ -41,27 +42,23 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 			}
 			options.Run = run
 			if cmd.Flags().Changed("if-stopped") {
-				stopped, why, err := a.stopped(cmd.Context(), p, options, ifStopped)
-				if err != nil {
-					return err
-				}
-				if stopped == "" {
-					fmt.Fprintf(a.Err, "nothing is taken back: %s\n", why)
-					return nil
-				}
-				options.Run = stopped
+				return a.takeBackStopped(cmd.Context(), p, options, ifStopped, json)
 			}
-			err = a.carryOut(cmd.Context(), p, options, json, runner.Rollback)
-			if ended, ok := errors.AsType[*exitError](err); ok && ended.code == ExitRolledBack {
-				return nil // it is what was asked for
-			}
-			return err
+			return a.takeBack(cmd.Context(), p, options, json)
 		},
 	}
 	command.Flags().StringVar(&run, "run", "", "take this run back instead of the plan's newest")
-	command.Flags().StringVar(&expected, "expect-digest", "", "refuse unless this is the plan's digest, as it was approved")
+	command.Flags().StringVar(&expected, "expect-digest", "", expectHelp)
 	command.Flags().StringVar(&ifStopped, "if-stopped", "", "as-planned or always: only if the run was stopped")
 	command.Flags().BoolVar(&json, "json", false, "write the journal's events to standard output, one a line")
 	_ = command.RegisterFlagCompletionFunc("run", a.completeRuns)
 	return command
+}
+
+func (a *app) takeBack(ctx context.Context, p *plan.Plan, o runner.Options, json bool) error {
+	err := a.carryOut(ctx, p, o, json, runner.Rollback)
+	if ended, ok := errors.AsType[*exitError](err); ok && ended.code == ExitRolledBack {
+		return nil // it is what was asked for
+	}
+	return err
 }

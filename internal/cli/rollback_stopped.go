@@ -19,6 +19,20 @@ const (
 	stoppedAlways    = "always"     // if it failed or was stopped, wherever
 )
 
+// takeBackStopped takes back the run that was stopped, if there is one.
+func (a *app) takeBackStopped(ctx context.Context, p *plan.Plan, o runner.Options, policy string, json bool) error {
+	run, why, err := a.stopped(ctx, p, o, policy)
+	if err != nil {
+		return err
+	}
+	if run == "" {
+		fmt.Fprintf(a.Err, "nothing is taken back: %s\n", why)
+		return nil
+	}
+	o.Run = run
+	return a.takeBack(ctx, p, o, json)
+}
+
 // stopped returns the run to take back, or why there is none. A failure in a
 // phase with on_failure: rollback was taken back by the run itself; what is left
 // to do as planned is what a signal, a timeout or a death kept it from.

@@ -58,7 +58,7 @@ start before the ones that they build on.
 	set.StringVar(&flags.from, "from", "", "carry out the phases from this one")
 	set.StringVar(&flags.to, "to", "", "carry out the phases up to this one")
 	set.StringVar(&flags.run, "run", "", "go on with this run instead of the plan's newest")
-	set.StringVar(&flags.expected, "expect-digest", "", "refuse unless this is the plan's digest, as it was approved")
+	set.StringVar(&flags.expected, "expect-digest", "", expectHelp)
 	set.BoolVar(&flags.dryRun, "dry-run", false, "check every step in order, change nothing")
 	set.BoolVar(&flags.json, "json", false, "write the journal's events to standard output, one a line")
 	command.MarkFlagsMutuallyExclusive("phase", "from")
