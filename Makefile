@@ -4,6 +4,7 @@
 export PATH := $(PATH):/usr/local/go/bin
 
 LINT := go tool -modfile=tools/go.mod golangci-lint
+ACTIONLINT := go tool -modfile=tools/actionlint/go.mod actionlint -shellcheck= -pyflakes=
 
 # The version in the binary is git's, where git answers for this directory.
 VCS := $(shell git rev-parse --verify --quiet HEAD >/dev/null 2>&1 && echo true || echo false)
@@ -27,6 +28,7 @@ check: setup lint race ## Check format, style, generated files and modules, and 
 
 lint:
 	$(LINT) run
+	$(ACTIONLINT) .github/workflows/*.yml
 	go mod tidy -diff
 	go run ./internal/reference -diff
 

@@ -30,6 +30,7 @@ type Workflow struct {
 	State   string // one of the ways above
 	Runner  string // label of the runners, or a list of labels in brackets
 	Version string // of phasegate that the jobs install: source, installed, or a release such as v1.2.0
+	After   string // the plan that a rehearsal carries out first, "" if none
 	OIDC    bool   // whether jobs may ask for their identity token
 }
 
@@ -77,8 +78,11 @@ func (w Workflow) valid() error {
 	case w.State == StateDirectory && strings.HasPrefix(w.Runner, "ubuntu-"):
 		return task.Hint(fmt.Errorf("--state directory with --runner %s: the directory is gone with the job's machine", w.Runner),
 			"name the label of one self-hosted runner, or keep the state in postgres")
-	case !filepath.IsLocal(w.Path) || strings.ContainsAny(w.Path, "\n\r") || strings.Contains(w.Path, "${{"):
-		return task.Hint(fmt.Errorf("plan %q is not in the repository", w.Path), "call it at the repository's root")
+	}
+	for _, path := range []string{w.Path, w.After} {
+		if path != "" && !filepath.IsLocal(path) || strings.ContainsAny(path, "\n\r") || strings.Contains(path, "${{") {
+			return task.Hint(fmt.Errorf("plan %q is not in the repository", path), "call it at the repository's root")
+		}
 	}
 	return nil
 }
@@ -185,8 +189,7 @@ func (w Workflow) connect(parts []part) {
 		at.Needs, at.Run, at.Before = []string{"preview"}, "inputs.run", "inputs.journal"
 		if before != "" {
 			at.Needs = append(at.Needs, before)
-			at.Run = "needs." + before + ".outputs.run || inputs.run"
-			at.Before = "needs." + before + ".outputs.journal || inputs.journal"
+			at.Run, at.Before = handedOn(before, "run"), handedOn(before, "journal")
 		}
 		for j := range at.Gates {
 			gate := &at.Gates[j]
@@ -195,6 +198,12 @@ func (w Workflow) connect(parts []part) {
 		}
 		before = at.ID
 	}
+}
+
+// handedOn is an expression: an output of the job before, or else the input of
+// that name. Of a job that was skipped, or was lost, nothing is known.
+func handedOn(job, output string) string {
+	return fmt.Sprintf("needs.%s.result == 'success' && needs.%s.outputs.%s || inputs.%s", job, job, output, output)
 }
 
 // rest are the phases from one on.

@@ -32,6 +32,7 @@ func (a *app) findJob() error {
 	}
 	a.job, a.Account = job, job.Actor
 	a.Out, a.Err = ci.NewGuard(a.Out), ci.NewGuard(a.Err)
+	a.Live, a.OutLive, a.person = false, false, nil // nobody is there, even if the step has a terminal
 	return nil
 }
 

@@ -17,8 +17,8 @@ import (
 
 // workflowFlags are what workflow may be told.
 type workflowFlags struct {
-	state, runner, version, out string
-	oidc, check                 bool
+	state, runner, version, out, after string
+	oidc, check                        bool
 }
 
 func (a *app) workflow() *cobra.Command {
@@ -49,6 +49,7 @@ Exit codes: 0 done, or up to date; 1 --check found the file stale; 2 wrong call;
 	set.StringVar(&flags.runner, "runner", flags.runner, "label of the runners, or several in brackets")
 	set.StringVar(&flags.version, "phasegate", flags.version, "what the jobs install: a release, source, or installed")
 	set.StringVar(&flags.out, "out", "", "file to write (default .github/workflows/NAME.yml)")
+	set.StringVar(&flags.after, "after", "", "the plan that a rehearsal carries out first")
 	set.BoolVar(&flags.oidc, "oidc", false, "let the jobs ask for their identity token, and keep its claims")
 	set.BoolVar(&flags.check, "check", false, "write nothing; fail if the file is stale")
 	return command
@@ -69,7 +70,7 @@ func (a *app) writeWorkflow(file string, flags workflowFlags) error {
 	}
 	where := filepath.ToSlash(filepath.Clean(file))
 	w := ci.Workflow{
-		Plan: p, Path: where, Command: flags.command(where), State: flags.state, Runner: flags.runner, Version: flags.version, OIDC: flags.oidc,
+		Plan: p, Path: where, Command: flags.command(where), State: flags.state, Runner: flags.runner, Version: flags.version, OIDC: flags.oidc, After: flags.after,
 	}
 	text, err := w.Text()
 	if err != nil {
@@ -97,6 +98,9 @@ func (a *app) writeWorkflow(file string, flags workflowFlags) error {
 // command is how to write the same workflow again.
 func (f workflowFlags) command(plan string) string {
 	b := fmt.Sprintf("phasegate workflow %s --state %s --runner %s --phasegate %s", plan, f.state, inShell(f.runner), f.version)
+	if f.after != "" {
+		b += " --after " + f.after
+	}
 	if f.oidc {
 		b += " --oidc"
 	}
