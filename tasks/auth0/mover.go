@@ -94,7 +94,7 @@ func (m *mover) persist(ctx context.Context, ask func() error) error {
 func (m *mover) forgetTransient() int {
 	n := 0
 	for id, why := range m.failed {
-		if why.transient() {
+		if why.transient() && why != jobFailed { // those have had their tries
 			delete(m.failed, id)
 			n++
 		}
