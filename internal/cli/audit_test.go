@@ -39,7 +39,7 @@ func TestCutOverIsProvenByItsEvidence(t *testing.T) {
 	bundle := filepath.Join(t.TempDir(), "evidence.zip")
 	s.phasegate(ExitDone, "audit", run, "--export", bundle)
 	s.bundleHoldsNoSecretsAndNoPeople(bundle)
-	far := &stage{T: t, box: s.box, dir: t.TempDir()}
+	far := &stage{TB: t, box: s.box, dir: t.TempDir()}
 	offline := far.audited(ExitDone, bundle)
 	if offline.Last != seen.Last || offline.Count(evidence.Missing) != 4 { // the backup and the three files of the salvage
 		t.Errorf("from the bundle: %+v", offline)

@@ -30,7 +30,7 @@ import (
 
 // A stage is the flagship plan on a sandbox, run by the real program.
 type stage struct {
-	*testing.T
+	testing.TB
 	box  *sandbox.Sandbox
 	dir  string // where phasegate is called
 	plan string
@@ -44,7 +44,7 @@ func newStage(t *testing.T, users int, limits auth0.Plan) *stage {
 }
 
 // stageOf is a plan that ships, on a sandbox like that.
-func stageOf(t *testing.T, name string, o sandbox.Options) *stage {
+func stageOf(t testing.TB, name string, o sandbox.Options) *stage {
 	t.Helper()
 	self, err := exec.LookPath("phasegate")
 	if err != nil {
@@ -61,12 +61,12 @@ func stageOf(t *testing.T, name string, o sandbox.Options) *stage {
 		}
 	})
 	dir := t.TempDir()
-	return &stage{T: t, box: box, dir: dir, plan: unattended(t, name, dir)}
+	return &stage{TB: t, box: box, dir: dir, plan: unattended(t, name, dir)}
 }
 
 // unattended writes a copy of a plan that ships, without the gates that only a
 // person opens: nobody is at the terminal of a test.
-func unattended(t *testing.T, name, dir string) string {
+func unattended(t testing.TB, name, dir string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../plans/" + name + ".yaml")
 	if err != nil {

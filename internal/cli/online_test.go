@@ -29,6 +29,8 @@ type ward struct {
 	reads    int
 	written  int           // administrations that the API said it has
 	longest  time.Duration // of one request
+	answered time.Time     // when a request was last answered as it should be
+	gap      time.Duration // the longest time between two such answers
 }
 
 // atWork has the ward work until stop is called.
@@ -83,6 +85,14 @@ func (w *ward) request(client *http.Client, method, path string, body any, want 
 		w.written++
 	default:
 		w.reads++
+	}
+	if response.StatusCode != want {
+		return
+	}
+	if now := time.Now(); w.answered.IsZero() {
+		w.answered = now
+	} else if now.After(w.answered) {
+		w.gap, w.answered = max(w.gap, now.Sub(w.answered)), now
 	}
 }
 

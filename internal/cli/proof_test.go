@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/sandbox"
 	"github.com/medlogistics/phasegate/internal/sandbox/auth0"
 	"github.com/medlogistics/phasegate/runner/journal"
@@ -139,11 +140,18 @@ func (w *writers) balance(way string, rows, saved map[string]bool, grown int) {
 		way, len(w.told), len(rows), len(saved), sum-len(w.told), w.unsure)
 }
 
-// enlarge fills the database up to two kilobytes a user, with rows from before.
+// enlarge fills the database up to two kilobytes a user, with rows from before, as
+// a superuser, who is spared the look at what each refers to.
 func (s *stage) enlarge(users int) {
 	s.Helper()
-	conn := s.connect()
+	conn, err := pg.ConnectTo(s.Context(), s.box.Cluster().DSN(pg.Maintenance), "medlogistics")
+	if err != nil {
+		s.Fatal(err)
+	}
 	defer func() { _ = conn.Close(s.Context()) }()
+	if _, err := conn.Exec(s.Context(), "set session_replication_role = replica"); err != nil {
+		s.Fatal(err)
+	}
 	for round := 0; ; round++ {
 		var size int64
 		if err := conn.QueryRow(s.Context(), "select pg_database_size(current_database())").Scan(&size); err != nil {
@@ -153,8 +161,11 @@ func (s *stage) enlarge(users int) {
 			s.Logf("the database has %d users and %d MB", users, size>>20)
 			return
 		}
-		_, err := conn.Exec(s.Context(), `insert into medication_administrations (order_id, nurse_id, administration_time)
-			select order_id, nurse_id, administration_time - interval '1 day' from medication_administrations limit $1`, users*2)
+		// Keys in their order: random ones have the server write every page again and again.
+		_, err := conn.Exec(s.Context(), `insert into medication_administrations (id, order_id, nurse_id, administration_time)
+			select ('ffffffff-ffff-4fff-8fff-' || lpad(to_hex($1::bigint * $2::bigint + row_number() over ()), 12, '0'))::uuid,
+			       order_id, nurse_id, administration_time - interval '1 day'
+			  from (select order_id, nurse_id, administration_time from medication_administrations limit $2) some`, round, users*2)
 		if err != nil {
 			s.Fatal(err)
 		}
