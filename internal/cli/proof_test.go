@@ -165,7 +165,7 @@ func (s *stage) enlarge(users int) {
 		_, err := conn.Exec(s.Context(), `insert into medication_administrations (id, order_id, nurse_id, administration_time)
 			select ('ffffffff-ffff-4fff-8fff-' || lpad(to_hex($1::bigint * $2::bigint + row_number() over ()), 12, '0'))::uuid,
 			       order_id, nurse_id, administration_time - interval '1 day'
-			  from (select order_id, nurse_id, administration_time from medication_administrations limit $2) some`, round, users*2)
+			  from (select order_id, nurse_id, administration_time from medication_administrations limit $2) earlier`, round, users*2)
 		if err != nil {
 			s.Fatal(err)
 		}
