@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/medlogistics/phasegate/ci"
+	"github.com/medlogistics/phasegate/plans"
+	"github.com/medlogistics/phasegate/schema"
 )
 
 const actPlan = `version: 1
@@ -287,5 +290,41 @@ func TestActTakesBackWhatFailsAndLeavesTheRest(t *testing.T) {
 	}
 	if _, err := os.Stat(r.path("back", "stopped")); err != nil {
 		t.Errorf("it is not taken back: %v", err)
+	}
+}
+
+// README's five steps, but for the release, which is the program at hand, and the
+// settings, of which a rehearsal needs none.
+func TestActRehearsesFromAnEmptyRepository(t *testing.T) {
+	act := needsAct(t)
+	r := &acted{newJob(t, "", history()), act, ci.StatePostgres, 0}
+	for _, name := range []string{"repo", "upload", "download", "artifacts", "cache", "home"} {
+		if err := os.MkdirAll(r.path(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for folder, files := range map[string]fs.FS{"plans": plans.FS, "schema": schema.FS} {
+		if err := os.CopyFS(r.path("repo", folder), files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.write("upload/action.yml", uploadStub)
+	r.write("download/action.yml", downloadStub)
+	for _, args := range [][]string{
+		{"git", "init", "-q"},
+		{"phasegate", "workflow", "plans/auth0-migration.yaml", "--phasegate", "installed", "--out", ".github/workflows/toy.yml"},
+		{"git", "add", "."},
+		{"git", "-c", "user.name=Ops", "-c", "user.email=ops@example.org", "commit", "-q", "-m", "Drive the cut-over from GitHub Actions"},
+	} {
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Dir = r.path("repo")
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, said)
+		}
+	}
+	s := r.dispatch("do=rehearse", "from=pre-check", "to=verify")
+	s.expect(t, map[string]string{"preview": "success", "rehearse": "success"}, nil)
+	if !strings.Contains(s.log, "The rehearsal held") {
+		t.Errorf("it says:\n%s", s.log)
 	}
 }

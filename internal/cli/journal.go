@@ -12,7 +12,8 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// defaultDir is where artifacts go when the journal is in a database.
+// defaultDir is where runs are kept, and artifacts also where the journal is in a
+// database.
 const defaultDir = "phasegate-runs"
 
 // openJournal opens the store at a place: a PostgreSQL URL or a directory.

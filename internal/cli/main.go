@@ -196,6 +196,9 @@ func (a *app) configure(ctx context.Context) error {
 	if flag != "" {
 		a.Journal = flag
 	}
+	if a.Journal == "" { // GitHub sets a variable for a secret that there is not
+		a.Journal = defaultDir
+	}
 	if err := a.level.UnmarshalText([]byte(a.Log)); err != nil {
 		return fail(ExitUsage, task.Hint(fmt.Errorf("PHASEGATE_LOG is %q", a.Log), "set it to debug, info, warn or error"))
 	}
