@@ -26,7 +26,7 @@ func TestImportsMemoryDoesNotGrowWithTheTable(t *testing.T) {
 			t.Parallel()
 			small, large := peak(t, method, few[method]), peak(t, method, many[method])
 			t.Logf("peak of %d KiB for %d users, %d KiB for %d", small, few[method], large, many[method])
-			if large > 64<<10 || large > small+8<<10 {
+			if large > burden*(64<<10) || large > small+burden*(8<<10) {
 				t.Errorf("%d users took %d KiB, %d users %d KiB", many[method], large, few[method], small)
 			}
 		})

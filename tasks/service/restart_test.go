@@ -72,6 +72,9 @@ func TestRestartSaysWhatKeepsIt(t *testing.T) {
 			s.write(t, file, "")
 			restart := restartOf(t, s)
 			restart.Timeout = 2 * time.Second
+			if file == "sick" {
+				restart.Timeout = 8 * time.Second // it has to stop within it first
+			}
 			_, err := restart.Run(t.Context(), tasktest.Env(t))
 			if err == nil || !strings.Contains(err.Error(), want) || task.HintOf(err) == "" {
 				t.Errorf("error %v", err)
