@@ -21,7 +21,7 @@ demo: setup build ## Rehearse the MedLogistics cut-over, then a failure and its 
 	bin/phasegate rehearse plans/auth0-migration.yaml --users 500
 
 test: setup ## Run the tests
-	@scripts/setup ssh age curl
+	@scripts/setup ssh age curl pgbouncer
 	go test -timeout 15m ./...
 
 check: setup lint race ## Check format, style, generated files and modules, and test with the race detector
@@ -29,22 +29,24 @@ check: setup lint race ## Check format, style, generated files and modules, and 
 lint:
 	$(LINT) run
 	$(ACTIONLINT) .github/workflows/*.yml
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 	go mod tidy -diff
 	go run ./internal/reference -diff
 
 race:
-	@scripts/setup gcc ssh age curl
+	@scripts/setup gcc ssh age curl pgbouncer
 	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 bench: setup ## Run the benchmarks: ratios to the like, docs/benchmarks.md has them
 	@scripts/setup peers
-	go test -run '^$$' -bench . -benchmem -timeout 60m ./...
+	go test -run '^$$' -bench . -benchmem -timeout 90m ./...
+	PHASEGATE_SOAK=1 go test -run '^TestCreateUsesWhatEachPlanAllows$$' -v ./tasks/auth0
 	cd tools/peers && go test -run '^$$' -bench . -timeout 30m ./...
 
 soak: setup ## Run the long tests too
-	@scripts/setup ssh age curl
-	PHASEGATE_SOAK=1 go test -timeout 120m -skip '^Test(Sweep|TheSDKsOwn|RequestBodies)' ./...
-	PHASEGATE_SOAK=1 go test -timeout 30m -v -run '^Test(RecordedTraffic|TheSDKsOwn|RequestBodies)' ./internal/sandbox/auth0
+	@scripts/setup ssh age curl pgbouncer
+	PHASEGATE_SOAK=1 go test -timeout 120m -skip '^Test(Sweep|TheSDKsOwn|BodiesAre|WhatTheTasks)' ./...
+	PHASEGATE_SOAK=1 go test -timeout 30m -v -run '^Test(RecordedTraffic|TheSDKsOwn|BodiesAre|WhatTheTasks)' ./internal/sandbox/auth0 ./tasks/auth0
 	PHASEGATE_SOAK=1 go test -timeout 60m -v -run '^TestSweep' ./internal/cli
 
 generate: ## Rewrite docs/tasks.md and the JSON schemas from the sources

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 )
@@ -22,19 +24,28 @@ type Job struct {
 	Attempt    int    // of the workflow's run, from 1
 	Actor      string // the account that started this attempt
 	Dispatcher string // the account that started the first attempt
+	Account    string // its number, which stays when its name changes; "" where the runner does not tell
 	API        string // where GitHub's API is
 	Server     string // where GitHub's pages are
 	Workspace  string // where the repository is checked out
 
 	Token redact.Secret // reads the run's reviews; zero where the job has none
 
-	log     io.Writer // the step's output, which the runner reads
-	output  string    // file of the job's outputs
-	summary string    // file of the step's page
+	github  http.Client // asks GitHub, and does not wait for ever
+	log     io.Writer   // the step's output, which the runner reads
+	masked  []string    // lines of secrets, however short
+	output  string      // file of the job's outputs
+	summary string      // file of the step's page
+	event   string      // file with what started the workflow
+	commit  string      // that the workflow was started at
+	ref     string      // the branch or tag of it
 
 	oidcURL   string // where the run's identity token comes from; "" where the job may ask for none
 	oidcToken redact.Secret
 }
+
+// answerTimeout is how long one answer of GitHub's may take.
+const answerTimeout = 10 * time.Second
 
 // FromEnvironment returns the job that the variables of GitHub's runner
 // describe. The token that reads reviews is GITHUB_TOKEN.
@@ -45,9 +56,10 @@ func FromEnvironment(lookup func(string) (string, bool), log io.Writer) (*Job, e
 	}
 	j := &Job{
 		Repository: get("GITHUB_REPOSITORY"), RunID: get("GITHUB_RUN_ID"),
-		Actor: get("GITHUB_TRIGGERING_ACTOR"), Dispatcher: get("GITHUB_ACTOR"), API: get("GITHUB_API_URL"), Server: get("GITHUB_SERVER_URL"),
+		Actor: get("GITHUB_TRIGGERING_ACTOR"), Dispatcher: get("GITHUB_ACTOR"), Account: get("GITHUB_ACTOR_ID"), API: get("GITHUB_API_URL"), Server: get("GITHUB_SERVER_URL"),
 		Workspace: get("GITHUB_WORKSPACE"), Token: redact.NewSecret(get("GITHUB_TOKEN")),
-		log: log, output: get("GITHUB_OUTPUT"), summary: get("GITHUB_STEP_SUMMARY"),
+		github: http.Client{Timeout: answerTimeout}, log: log, output: get("GITHUB_OUTPUT"), summary: get("GITHUB_STEP_SUMMARY"),
+		event: get("GITHUB_EVENT_PATH"), commit: get("GITHUB_SHA"), ref: get("GITHUB_REF_NAME"),
 		oidcURL: get("ACTIONS_ID_TOKEN_REQUEST_URL"), oidcToken: redact.NewSecret(get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")),
 	}
 	if j.Actor == "" { // runners before 2.301 do not tell who started a re-run

@@ -45,10 +45,14 @@ func command(w io.Writer, name, data string, properties ...property) {
 }
 
 // Mask keeps a secret out of the job's log. A secret of several lines is masked
-// line by line; what is too short to be one, and would shred the log, is not.
+// line by line; what is too short to be one, and would shred the log, is not. But
+// GitHub masks those of its own store however short they are: see Output.
 func (j *Job) Mask(secret string) {
 	for line := range strings.Lines(secret) {
-		if line = strings.TrimSpace(line); len(line) >= shortestMask {
+		if line = strings.TrimSpace(line); line != "" {
+			j.masked = append(j.masked, line)
+		}
+		if len(line) >= shortestMask {
 			command(j.log, "add-mask", line)
 		}
 	}

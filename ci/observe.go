@@ -1,6 +1,7 @@
 package ci
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -88,12 +89,11 @@ func (o *Observer) Close(events []journal.Event) error {
 	if state == nil {
 		return nil
 	}
+	var dropped []error
 	for _, output := range outputs(state) {
-		if err := o.job.Output(output[0], output[1]); err != nil {
-			return err
-		}
+		dropped = append(dropped, o.job.Output(output[0], output[1]))
 	}
-	return o.job.Summarize(o.job.page(events))
+	return errors.Join(append(dropped, o.job.Summarize(o.job.page(events), "in the run's journal"))...)
 }
 
 // outputs are small and scalar: a job's outputs that hold anything masked are

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // An Identity is what GitHub says of the job in its identity token: signed
@@ -40,8 +39,6 @@ func (j *Job) Identity(ctx context.Context) (Identity, bool, error) {
 	if j.oidcURL == "" || j.oidcToken.IsZero() {
 		return Identity{}, false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
 	token, err := j.identityToken(ctx)
 	if err != nil {
 		return Identity{}, false, fmt.Errorf("ask for the job's identity token: %w", err)
@@ -64,7 +61,7 @@ func (j *Job) identityToken(ctx context.Context) (string, error) {
 		return "", err
 	}
 	request.Header.Set("Authorization", "Bearer "+j.oidcToken.Reveal())
-	response, err := http.DefaultClient.Do(request)
+	response, err := j.github.Do(request)
 	if err != nil {
 		return "", err
 	}

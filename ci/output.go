@@ -12,14 +12,35 @@ import (
 // MiB of outputs in all, so that what belongs into a file does not fit here.
 const mostOutput = 16 << 10
 
+// A SecretOutputError is about an output that GitHub would drop without a word,
+// because a secret happens to be in it.
+type SecretOutputError struct {
+	Name   string // of the output
+	Length int    // of the secret, in bytes
+}
+
+func (e *SecretOutputError) Error() string {
+	return fmt.Sprintf("a secret of %d characters happens to be in output %s, which GitHub drops for that", e.Length, e.Name)
+}
+
+// Advice says what to do about it.
+func (e *SecretOutputError) Advice() string {
+	return "choose a longer secret, or declare the variable without secret: true if it is none"
+}
+
 // Output sets an output of the job. Values are small and scalar; the whole of
-// what they are about is in files.
+// what they are about is in files. What holds a secret is not set.
 func (j *Job) Output(name, value string) error {
 	if j.output == "" {
 		return nil
 	}
 	if size := 2 * len(utf16.Encode([]rune(value))); size > mostOutput {
 		return fmt.Errorf("output %s has %d bytes, more than %d", name, size, mostOutput)
+	}
+	for _, secret := range j.masked {
+		if strings.Contains(value, secret) {
+			return &SecretOutputError{name, len(secret)}
+		}
 	}
 	entry, err := fileCommand(name, value, "ghadelimiter_"+random())
 	if err != nil {
@@ -45,8 +66,8 @@ func fileCommand(name, value, delimiter string) (string, error) {
 const mostSummary = 900 << 10
 
 // Summarize adds Markdown to the step's page, cut where the page would be too
-// large for the runner.
-func (j *Job) Summarize(markdown string) error {
+// large for the runner. The rest is then somewhere else, which the page says.
+func (j *Job) Summarize(markdown, elsewhere string) error {
 	if j.summary == "" {
 		return nil
 	}
@@ -54,8 +75,8 @@ func (j *Job) Summarize(markdown string) error {
 	if info, err := os.Stat(j.summary); err == nil {
 		size = info.Size()
 	}
-	const fence = "\n```"
-	const cut = "\n\n*The rest does not fit on this page; it is in the run's journal.*\n"
+	const fence = "\n  ```" // ends a block in a list too
+	cut := "\n\n*The rest does not fit on this page; it is " + elsewhere + ".*\n"
 	if left := mostSummary - int(size) - len(fence+cut); len(markdown) > left {
 		if left < 0 {
 			return nil // the page has said so already

@@ -2,6 +2,7 @@ package ci
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/medlogistics/phasegate/ci/citest"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // jobIn is a job whose files are in a directory of the test's.
@@ -69,6 +71,31 @@ func FuzzOutputs(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A delimiter that somebody could foresee would end a value where he likes.
+func TestNoTwoOutputsHaveTheSameDelimiter(t *testing.T) {
+	t.Parallel()
+	job, _ := jobIn(t)
+	seen := map[string]bool{}
+	for range 100 {
+		if err := job.Output("a", "b"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(read(t, job.output)) {
+		if _, delimiter, ok := strings.Cut(strings.TrimSpace(line), "<<"); ok {
+			seen[delimiter] = len(delimiter) >= 32
+		}
+	}
+	for delimiter, long := range seen {
+		if !long {
+			t.Errorf("delimiter %q is short", delimiter)
+		}
+	}
+	if len(seen) != 100 {
+		t.Errorf("100 outputs have %d delimiters", len(seen))
+	}
 }
 
 func TestTheRunnersGrammar(t *testing.T) {
@@ -150,11 +177,35 @@ func TestTheOutputsOfARunReachTheNextJob(t *testing.T) {
 	}
 }
 
+// GitHub drops an output that holds a secret without a word. Ours are said to be
+// dropped, and the others are written all the same.
+func TestAnOutputThatHoldsASecretIsRefusedAloud(t *testing.T) {
+	t.Parallel()
+	job, log := jobIn(t)
+	job.Mask("7")
+	job.Mask("two\nlines\n")
+	if strings.Contains(log.String(), "add-mask::7") || !strings.Contains(log.String(), "add-mask::lines") {
+		t.Errorf("log %q", log)
+	}
+	observer := job.Observe(nil)
+	err := observer.Close([]journal.Event{{Type: journal.Opened, Run: "run-7", Plan: "move", Digest: "abc"}})
+	if dropped, ok := errors.AsType[*SecretOutputError](err); !ok || dropped.Name != "run" || dropped.Length != 1 || task.HintOf(err) == "" {
+		t.Errorf("error %v", err)
+	}
+	outputs, err := citest.Outputs(read(t, job.output))
+	if _, written := outputs["run"]; err != nil || written || outputs["digest"] != "abc" || !strings.Contains(read(t, job.summary), "## move") {
+		t.Errorf("outputs %v, error %v", outputs, err)
+	}
+	if err := job.Output("x", "of lines"); err == nil {
+		t.Error("a line of a secret is written")
+	}
+}
+
 func TestAPageNeverOutgrowsItsLimitAndStaysWhole(t *testing.T) {
 	t.Parallel()
 	job, _ := jobIn(t)
 	for range 3 {
-		if err := job.Summarize("# page\n```mermaid\n" + strings.Repeat("é: a line\n", 60_000) + "```\n"); err != nil {
+		if err := job.Summarize("# page\n```mermaid\n"+strings.Repeat("é: a line\n", 60_000)+"```\n", "in the journal"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,20 +16,19 @@ func (j *Job) page(events []journal.Event) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "## %s: %s\n\n", inMarkdown(state.Plan), sentence(state.Status))
+	fmt.Fprintf(&b, "## %s: %s\n\n", Markdown(state.Plan), sentence(state.Status))
 	if state.Reason != "" {
-		fmt.Fprintf(&b, "%s\n\n", inMarkdown(state.Reason))
+		fmt.Fprintf(&b, "%s\n\n", Markdown(state.Reason))
 	}
 	if state.Hint != "" {
-		fmt.Fprintf(&b, "> %s\n\n", inMarkdown(state.Hint))
+		fmt.Fprintf(&b, "> %s\n\n", Markdown(state.Hint))
 	}
-	fmt.Fprintf(&b, "Run `%s` of `%s`, plan digest `%.12s`, [workflow run](%s/%s/actions/runs/%s), attempt %d.\n\n",
-		state.Run, state.File, state.Digest, j.Server, j.Repository, j.RunID, j.Attempt)
+	page := fmt.Sprintf("%s/%s/actions/runs/%s", j.Server, j.Repository, j.RunID)
+	fmt.Fprintf(&b, "Run `%s` of %s, plan digest `%.12s`, [workflow run](%s), attempt %d. All events are in its [artifacts](%s#artifacts).\n\n",
+		state.Run, MarkdownCode(state.File), state.Digest, page, j.Attempt, page)
 	phasesTable(&b, state)
 	chart(&b, events)
-	if next := next(state); next != "" {
-		fmt.Fprintf(&b, "\nNext: `%s`\n", next)
-	}
+	next(&b, state)
 	return b.String()
 }
 
@@ -56,15 +55,23 @@ func sentence(status journal.Status) string {
 	return string(status)
 }
 
-// next is the command that takes the run on, "" if there is none.
-func next(s *journal.State) string {
+// next says how the run is taken on, and how it is taken back: by the workflow,
+// or by a call at a terminal that reaches its journal.
+func next(b *strings.Builder, s *journal.State) {
+	way := func(title, verb string) {
+		fmt.Fprintf(b, "\n%s: start this workflow with *do* `%s` and *run* `%s`, or call %s\n",
+			title, verb, s.Run, MarkdownCode("phasegate "+verb+" "+s.File+" --run "+s.Run))
+	}
 	switch s.Status {
 	case journal.Failed, journal.Waiting, journal.Interrupted, journal.Open, journal.Running:
-		return "phasegate run " + s.File + " --run " + s.Run
+		way("To go on", "run")
 	case journal.RollingBack, journal.RollbackIncomplete:
-		return "phasegate rollback " + s.File + " --run " + s.Run
+		way("To go on with taking it back", "rollback")
+		return
 	}
-	return ""
+	if s.Changed() && s.Status != journal.RolledBack {
+		way("To take it back", "rollback")
+	}
 }
 
 func phasesTable(b *strings.Builder, state *journal.State) {
@@ -80,8 +87,8 @@ func phasesTable(b *strings.Builder, state *journal.State) {
 				done++
 			}
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %d of %d that began |\n", inMarkdown(phase.Name), inMarkdown(status),
-			took(phase.DurationMS), took(phase.DowntimeMS), inMarkdown(back), done, len(phase.Steps))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %d of %d that began |\n", Markdown(phase.Name), Markdown(status),
+			took(phase.DurationMS), took(phase.DowntimeMS), Markdown(back), done, len(phase.Steps))
 	}
 }
 
@@ -168,12 +175,5 @@ func bars(events []journal.Event) []bar {
 
 // inChart takes out what means something to Mermaid.
 func inChart(text string) string {
-	return strings.NewReplacer(":", " ", ";", " ", "#", " ", ",", " ", "\n", " ", "%", " ", "`", " ").Replace(text)
-}
-
-// inMarkdown keeps a text from being read as markup, and from pinging people.
-func inMarkdown(text string) string {
-	return strings.NewReplacer(
-		"\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "@", "@<!-- -->", "\r", " ", "\n", " ",
-	).Replace(text)
+	return strings.NewReplacer(":", " ", ";", " ", "#", " ", ",", " ", "\n", " ", "%", " ", "`", " ", "<", " ", ">", " ").Replace(text)
 }

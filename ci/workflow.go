@@ -69,8 +69,13 @@ func (w Workflow) Text() (string, error) {
 // labels are those that YAML and GitHub take without quotes.
 var labels = regexp.MustCompile(`^([\w.-]+|\[[\w.-]+(, ?[\w.-]+)*\])$`)
 
+// versions are those that the action installs.
+var versions = regexp.MustCompile(`^(source|installed|v\d+\.\d+\.\d+[\w.-]*)$`)
+
 func (w Workflow) valid() error {
 	switch {
+	case !versions.MatchString(w.Version):
+		return task.Hint(fmt.Errorf("--phasegate is %q", w.Version), "name a release, such as v1.2.0, or write source or installed")
 	case !slices.Contains([]string{StatePostgres, StateDirectory, StateArtifact}, w.State):
 		return task.Hint(fmt.Errorf("--state is %q", w.State), "write postgres, directory or artifact")
 	case !labels.MatchString(w.Runner):
@@ -82,6 +87,22 @@ func (w Workflow) valid() error {
 	for _, path := range []string{w.Path, w.After} {
 		if path != "" && !filepath.IsLocal(path) || strings.ContainsAny(path, "\n\r") || strings.Contains(path, "${{") {
 			return task.Hint(fmt.Errorf("plan %q is not in the repository", path), "call it at the repository's root")
+		}
+	}
+	return w.variables()
+}
+
+// ours are the variables that the workflow's own steps set.
+var ours = []string{"AFTER", "DIGEST", "EVENTS", "FROM", "IF_STOPPED", "PHASEGATE_JOURNAL", "PLAN", "PREVIEW", "RUN", "TO"}
+
+// variables holds that each of the plan's can be given to a step. GitHub takes a
+// name once, in whatever case, and none of its own for what a repository keeps:
+// https://docs.github.com/actions/reference/workflows-and-actions/variables.
+func (w Workflow) variables() error {
+	for _, v := range w.Plan.Env {
+		name := strings.ToUpper(v.Name)
+		if slices.Contains(ours, name) || strings.HasPrefix(name, "GITHUB_") {
+			return task.Hint(fmt.Errorf("the plan's variable %s has the name of one that the workflow or GitHub sets", v.Name), "give it another name in the plan")
 		}
 	}
 	return nil
@@ -159,17 +180,18 @@ func environmentsOf(phase plan.Phase, seen map[string]string) ([]string, error) 
 	for _, gate := range phase.Gates {
 		reviewed, _ := gate.Reviewed()
 		for _, name := range reviewed {
-			if before, taken := seen[name]; taken && before != phase.Name {
+			folded := strings.ToLower(name) // GitHub does not tell capitals from small letters
+			if before, taken := seen[folded]; taken && before != phase.Name {
 				return nil, task.Hint(fmt.Errorf("phases %s and %s ask for reviews of the same environment, %s", before, phase.Name, name),
 					"give each its own: GitHub does not tell for which phase a review was")
 			}
 			if strings.ContainsAny(name, "\n\r") || strings.Contains(name, "${{") {
 				return nil, fmt.Errorf("phase %s asks for reviews of %q, which cannot be an environment's name", phase.Name, name)
 			}
-			if seen[name] == "" {
+			if seen[folded] == "" {
 				environments = append(environments, name)
 			}
-			seen[name] = phase.Name
+			seen[folded] = phase.Name
 		}
 	}
 	return environments, nil

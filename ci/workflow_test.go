@@ -52,13 +52,15 @@ type workflowJob struct {
 	If          string
 	Environment string
 	Timeout     int `yaml:"timeout-minutes"`
-	Permissions *yaml.Node
+	Permissions map[string]string
 	Concurrency map[string]any
 	Secrets     any
 	Steps       []struct {
-		Name, Uses, Run, If string
-		With                map[string]any
-		Env                 map[string]string
+		ID, Name, Uses, Run, If string
+
+		Timeout int `yaml:"timeout-minutes"`
+		With    map[string]any
+		Env     map[string]string
 	}
 }
 
@@ -102,8 +104,11 @@ func broken(t *testing.T, text string) []string {
 		if strings.Contains(line, "uses: ") && !pinned.MatchString(line) {
 			fault("unpinned-uses", "line %d: %s", number+1, line)
 		}
-		if strings.Contains(line, "queue:") || strings.Contains(line, "GITHUB_ENV") {
+		if strings.Contains(line, "GITHUB_ENV") {
 			fault("github-env", "line %d: %s", number+1, line)
+		}
+		if strings.Contains(line, "queue:") || strings.Contains(line, "deployment:") || strings.Contains(line, "${{ env.") {
+			fault("not-everywhere", "line %d: %s", number+1, line)
 		}
 		if strings.Contains(line, ": write") && !strings.Contains(line, "# ") {
 			fault("undocumented-permissions", "line %d: %s", number+1, line)
@@ -161,15 +166,39 @@ func (j workflowJob) broken(id string) []string {
 func driven(t *testing.T, text string) []string {
 	t.Helper()
 	var found []string
+	if writes := regexp.MustCompile(`(?m)^ +(\S+): write\b`).FindAllStringSubmatch(text, -1); slices.ContainsFunc(writes, func(m []string) bool { return m[1] != "id-token" }) {
+		found = append(found, fmt.Sprintf("it may write more than it needs: %q", writes))
+	}
 	for id, job := range parsed(t, text).Jobs {
 		works := strings.HasPrefix(id, "run-") || id == "rollback"
 		if works && job.Concurrency["cancel-in-progress"] != false {
 			found = append(found, id+" may be cancelled by another")
 		}
+		if group := job.Concurrency["group"]; works && group != "phasegate-moves-${{ inputs.environment }}" {
+			found = append(found, fmt.Sprintf("%s may work beside another, in group %v", id, group))
+		}
+		// A job starts only when none before it failed and nobody cancelled, and
+		// only behind a preview whose digest arrived.
+		if strings.HasPrefix(id, "run-") || strings.HasPrefix(id, "approve-") {
+			if !strings.HasPrefix(strings.TrimPrefix(job.If, "${{ "), "!cancelled() && !failure() && inputs.do == 'run' && needs.preview.outputs.digest != '' && ") {
+				found = append(found, id+" starts if "+job.If)
+			}
+		}
+		if strings.HasPrefix(id, "run-") && job.Permissions["actions"] != "read" {
+			found = append(found, id+" may not read who approved")
+		}
 		if id != "preview" && !slices.Contains(job.needs(), "preview") {
 			found = append(found, id+" does not wait for the preview")
 		}
 		for _, step := range job.Steps {
+			// What takes back goes on while the workflow is being cancelled: the
+			// runner asks its own condition again, and leaves it alone if it holds.
+			if strings.Contains(step.Run, "--if-stopped") && !strings.HasPrefix(step.If, "${{ always() &&") {
+				found = append(found, id+": step "+step.Name+" would itself be cancelled")
+			}
+			if strings.HasPrefix(id, "run-") && step.ID == "run" && (step.Timeout == 0 || step.Timeout+60 > job.Timeout) {
+				found = append(found, id+": step "+step.Name+" leaves the job no time to take anything back")
+			}
 			script := strings.TrimSpace(step.Run)
 			last := strings.TrimSpace(script[strings.LastIndex(script, "\n")+1:])
 			if !strings.Contains(script, "phasegate run ") && !strings.Contains(script, "phasegate rollback ") && !strings.Contains(script, "phasegate rehearse ") {
@@ -229,6 +258,19 @@ func TestTheRulesFindWhatBreaksThem(t *testing.T) {
 		{"    name: Preview\n", "", "anonymous-definition"},
 		{"cancel-in-progress: false", "cancel-in-progress: true", "may be cancelled"},
 		{"exec phasegate run", "phasegate run", "does not end in exec"},
+		{"${{ always() && steps.run", "${{ failure() && steps.run", "would itself be cancelled"},
+		{"actions: read", "actions: write", "may write more than it needs"},
+		{"actions: read", "checks: read", "may not read who approved"},
+		{"!cancelled() && ", "", "starts if"},
+		{"!failure() && ", "", "starts if"},
+		{" && needs.preview.outputs.digest != ''", "", "starts if"},
+		{"group: phasegate-moves-", "group: ${{ github.run_id }}-", "may work beside another"},
+		{"path: ${{ runner.temp }}/events", "path: .phasegate/events", "hidden-artifact"},
+		{"  workflow_dispatch:", "  pull_request_target:", "dangerous-triggers"},
+		{"exec phasegate plan", "echo x=y >>$GITHUB_ENV; exec phasegate plan", "github-env"},
+		{"      cancel-in-progress: false", "      queue: max\n      cancel-in-progress: false", "not-everywhere"},
+		{"timeout-minutes: 270", "timeout-minutes: 350", "leaves the job no time"},
+		{"          PLAN: plan.yaml", "          PLAN: ${{ env.PLAN }}", "not-everywhere"},
 		{` --expect-digest "$DIGEST" --from`, " --from", "does not end in exec"},
 	} {
 		if !strings.Contains(good, c.old) {
@@ -262,6 +304,41 @@ phases:
       - { id: disk-4, task: host/disk, with: { path: ".", min: 1kB } }
 `
 
+// A variable that the form sets and no list knows would be there twice in a plan
+// that has it too, which GitHub refuses.
+func TestNoVariableOfAPlanIsOneOfTheWorkflowsOwn(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{ci.StatePostgres, ci.StateArtifact} {
+		text := written(t, approvals, func(w *ci.Workflow) { w.State, w.After = state, "before.yaml" })
+		for _, job := range parsed(t, text).Jobs {
+			for _, step := range job.Steps {
+				for name := range step.Env {
+					if !strings.Contains(step.Run, "phasegate ") || name == "TOKEN" || name == "PLACE" {
+						continue
+					}
+					p, _, err := plan.Load(planWith(t, name), tasks.All())
+					if err != nil || p == nil {
+						t.Fatal(name, err)
+					}
+					if _, err := (ci.Workflow{Plan: p, Path: "plan.yaml", State: state, Runner: "ubuntu-latest", Version: "source"}).Text(); err == nil {
+						t.Errorf("a plan with variable %s is taken, which step %s has of its own", name, step.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// planWith is the file of a plan with a variable of that name.
+func planWith(t *testing.T, variable string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "plan.yaml")
+	if err := os.WriteFile(path, []byte(strings.Replace(approvals, "env: { ", "env: { "+variable+": {}, ", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestJobsFollowApprovalsNotPhases(t *testing.T) {
 	t.Parallel()
 	w := parsed(t, written(t, approvals, nil))
@@ -287,10 +364,25 @@ func TestJobsFollowApprovalsNotPhases(t *testing.T) {
 	}
 }
 
+// A job may ask for its identity token only where its workflow was written so, and
+// only where it drives the plan.
+func TestOnlyAJobThatDrivesThePlanMayAskForItsIdentity(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{true, false} {
+		text := written(t, approvals, func(w *ci.Workflow) { w.OIDC = asked })
+		for id, job := range parsed(t, text).Jobs {
+			drives := strings.HasPrefix(id, "run-") || id == "rollback"
+			if may := job.Permissions["id-token"] == "write"; may != (asked && drives) {
+				t.Errorf("job %s may ask: %t", id, may)
+			}
+		}
+	}
+}
+
 func TestAPlanThatAWorkflowCannotDriveIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.yaml")
-	twice := strings.Replace(approvals, "  - name: verify\n", "  - name: verify\n    gates: [{ id: go-2, task: gate/approval, with: { environment: prod-a } }]\n", 1)
+	twice := strings.Replace(approvals, "  - name: verify\n", "  - name: verify\n    gates: [{ id: go-2, task: gate/approval, with: { environment: Prod-A } }]\n", 1)
 	if err := os.WriteFile(path, []byte(twice), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -299,12 +391,20 @@ func TestAPlanThatAWorkflowCannotDriveIsRefused(t *testing.T) {
 		t.Fatalf("%v %v", findings, err)
 	}
 	good := ci.Workflow{Plan: p, Path: "plan.yaml", State: ci.StatePostgres, Runner: "ubuntu-latest", Version: "source"}
+	with := func(variable string) *plan.Plan {
+		changed := *p
+		changed.Env = plan.Variables{{Name: variable}}
+		return &changed
+	}
 	for want, change := range map[string]func(*ci.Workflow){
-		"same environment, prod-a": func(*ci.Workflow) {},
+		"same environment, Prod-A": func(*ci.Workflow) {},
 		"--state is":               func(w *ci.Workflow) { w.State = "cache" },
+		"--phasegate is":           func(w *ci.Workflow) { w.Version = "latest" },
 		"gone with the job's":      func(w *ci.Workflow) { w.State = ci.StateDirectory },
 		"--runner is":              func(w *ci.Workflow) { w.Runner = "x\npermissions: write-all" },
 		"not in the repository":    func(w *ci.Workflow) { w.Path = "../plan.yaml" },
+		"variable Run has the":     func(w *ci.Workflow) { w.Plan = with("Run") },
+		"variable GITHUB_X has":    func(w *ci.Workflow) { w.Plan = with("GITHUB_X") },
 	} {
 		w := good
 		change(&w)

@@ -2,10 +2,7 @@ package runner
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"time"
 
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
@@ -22,8 +19,8 @@ type Waiting struct {
 	Env      *task.Env
 }
 
-// WaitingAt returns the gate of that id of run o.Run, which has to be waiting at
-// it. It changes nothing.
+// WaitingAt returns the gate of that id of run o.Run, which has to have come to it
+// and not past it, even where the process died there. It changes nothing.
 func WaitingAt(ctx context.Context, p *plan.Plan, o Options, gate string) (*Waiting, error) {
 	events, err := o.Store.Read(ctx, o.Run)
 	if errors.Is(err, journal.ErrNotFound) {
@@ -36,6 +33,9 @@ func WaitingAt(ctx context.Context, p *plan.Plan, o Options, gate string) (*Wait
 }
 
 func waitingAt(p *plan.Plan, o Options, state *journal.State, gate string) (*Waiting, error) {
+	if state == nil {
+		return nil, refuse("phasegate status lists the runs", "run %s has not begun", o.Run)
+	}
 	if state.Digest != p.Digest {
 		return nil, edited(p, o, state)
 	}
@@ -44,7 +44,7 @@ func waitingAt(p *plan.Plan, o Options, state *journal.State, gate string) (*Wai
 		return nil, refuse("phasegate status "+o.Run+" shows where the run waits", "plan %s has no gate %s", p.Name, gate)
 	}
 	at := state.Step(gate)
-	if at == nil || at.Status != journal.Waiting && at.Status != journal.Failed || state.GoingBack() || state.Ended() {
+	if at == nil || at.Finished() || state.GoingBack() || state.Ended() {
 		return nil, refuse("phasegate status "+o.Run+" shows where the run stands; what is approved has to be seen first",
 			"run %s does not wait at gate %s", o.Run, gate)
 	}
@@ -77,7 +77,7 @@ func Attest(ctx context.Context, p *plan.Plan, o Options, gate string, said task
 		return err
 	}
 	written, err := writer.Append(ctx, journal.Event{
-		Type: journal.Stated, Contract: journal.Contract, Run: o.Run, Time: time.Now().UTC(), Phase: at.Phase.Name, Step: gate,
+		Type: journal.Stated, Contract: journal.Contract, Run: o.Run, Time: o.now(), Phase: at.Phase.Name, Step: gate,
 		Statement: said.Text, Signature: said.Signature,
 	})
 	if err == nil && o.Observe != nil {
@@ -101,18 +101,7 @@ func findGate(p *plan.Plan, id string) (*plan.Phase, *plan.Step) {
 func judgeable(env *task.Env, p *plan.Plan, state *journal.State, phase, gate string) {
 	env.Initiator = state.Initiator
 	env.Basis = task.Basis{
-		Plan: p.Name, Digest: p.Digest, Run: state.Run, Phase: phase, Gate: gate, Receipts: map[string]string{},
-	}
-	for _, at := range state.Phases {
-		if at.Name == phase {
-			break // what the gate lets happen does not change what it was opened for
-		}
-		for _, step := range at.Steps {
-			if step.Kind == journal.KindStep && step.Finished() && step.Receipt != nil {
-				sum := sha256.Sum256(step.Receipt)
-				env.Basis.Receipts[step.ID] = hex.EncodeToString(sum[:])
-			}
-		}
+		Plan: p.Name, Digest: p.Digest, Run: state.Run, Phase: phase, Gate: gate, Receipts: state.ReceiptSums(phase),
 	}
 	if at := state.Step(gate); at != nil {
 		for _, said := range at.Statements {

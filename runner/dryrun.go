@@ -55,6 +55,7 @@ func check(
 		Log: o.Log, Dir: o.Dir,
 		Save:     func(any) error { return errors.New("a dry run saves nothing") },
 		Progress: func(int64, int64, string) {},
+		Downtime: phase.Downtime,
 	}
 	if step.Task.Kind == task.Gates {
 		o.rehearsed(env, p.Name, p.Path, p.Digest)

@@ -55,14 +55,26 @@ func overBudget(downtime, budget time.Duration) error {
 		ErrOverBudget, downtime.Round(100*time.Millisecond), budget)
 }
 
+// stale is after how long it has to be seen again whether a gate is open.
+const stale = time.Minute
+
 // gates looks at every gate of the phase, again if need be, and stops at the
-// first one that is closed.
+// first one that is closed. Those that were open before another one took long,
+// such as one that waited for a person, are looked at again.
 func (s *session) gates(ctx context.Context, phase *plan.Phase) (outcome, error) {
-	for i := range phase.Gates {
-		ended, err := s.next(ctx, phase, &phase.Gates[i], journal.KindGate)
-		if err != nil || !passed(ended) {
-			return ended, err
+	for left := phase.Gates; len(left) > 0; {
+		slow := 0
+		for i := range left {
+			began := s.options.now()
+			ended, err := s.next(ctx, phase, &left[i], journal.KindGate)
+			if err != nil || !passed(ended) {
+				return ended, err
+			}
+			if s.options.now().Sub(began) >= stale {
+				slow = i
+			}
 		}
+		left = left[:slow]
 	}
 	return outcome{status: journal.Done}, nil
 }

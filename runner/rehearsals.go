@@ -35,13 +35,23 @@ func rehearsals(ctx context.Context, store journal.Store, plan string) ([]task.R
 		if state == nil || !state.Rehearsal || state.Plan != plan {
 			continue
 		}
-		r := task.Rehearsal{Run: run, Digest: state.Digest, Status: string(state.Status), Ended: state.LastSeen}
+		r := task.Rehearsal{Run: run, Digest: state.Digest, Status: string(state.Status), Ended: state.LastSeen, Worked: worked(state)}
 		if damaged {
 			r.Damage = damage.Error()
 		}
 		found = append(found, r)
 	}
 	return found, nil
+}
+
+// worked tells whether a phase that changes something was done. It still is when it
+// was taken back later.
+func worked(state *journal.State) bool {
+	return slices.ContainsFunc(state.Phases, func(phase *journal.Phase) bool {
+		return phase.Status == journal.Done && slices.ContainsFunc(phase.Steps, func(step *journal.Step) bool {
+			return step.Kind == journal.KindStep && step.Changes
+		})
+	})
 }
 
 // rehearsed gives a gate what it judges rehearsals by.

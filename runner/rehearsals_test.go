@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/medlogistics/phasegate/runner/journal"
+	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -75,7 +76,7 @@ func TestGateIsToldOfTheRehearsalsOfItsPlanWhoseJournalsFit(t *testing.T) {
 	})
 	b.expect(b.run(t.Context()), journal.Done, "a", "ab", "g", "c", "d")
 	if len(found) != 2 || found[0].Run != done.Run || found[0].Status != "done" || !found[0].Ended.Equal(done.LastSeen) ||
-		found[1].Run != back.Run || found[1].Status != "rolled_back" || found[1].Digest != b.plan.Digest || found[1].Damage != "" {
+		found[1].Run != back.Run || found[1].Status != "rolled_back" || found[1].Digest != b.plan.Digest || !found[0].Worked || !found[1].Worked || found[1].Damage != "" {
 		t.Errorf("%+v", found)
 	}
 
@@ -83,6 +84,24 @@ func TestGateIsToldOfTheRehearsalsOfItsPlanWhoseJournalsFit(t *testing.T) {
 	b.run(t.Context())
 	if len(found) != 2 || !strings.Contains(found[1].Damage, "is damaged at event") || found[0].Damage != "" {
 		t.Errorf("altered: %+v", found)
+	}
+}
+
+// A rehearsal that failed at its first change shows little of the way back.
+func TestGateIsToldWhetherARehearsalDidAPhaseBeforeItWasTakenBack(t *testing.T) {
+	b := newBench(t, halting())
+	o := b.options
+	o.Rehearsal = true
+	b.world.when("ab", fails(errors.New("no luck")))
+	if _, err := Run(t.Context(), b.plan, o); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Rollback(t.Context(), b.plan, o); err != nil {
+		t.Fatal(err)
+	}
+	found, err := rehearsals(t.Context(), b.options.Store, b.plan.Name)
+	if err != nil || len(found) != 1 || found[0].Status != "rolled_back" || found[0].Worked {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 
@@ -119,15 +138,40 @@ func TestDamagedJournalStandsInTheWayOfItsOwnPlanOnly(t *testing.T) {
 	}
 }
 
+// Whose run it is, its first event says, and the second one vouches for that: a
+// journal whose first event was altered might be any plan's, and is not passed over.
+func TestJournalWhoseFirstEventWasAlteredStandsInTheWay(t *testing.T) {
+	for name, edit := range map[string][2]string{
+		"another plan": {`"plan":"toy"`, `"plan":"joy"`},
+		"a rehearsal":  {`"digest":`, `"rehearsal":true,"digest":`},
+	} {
+		b := newBench(t, halting())
+		b.world.when("d", fails(errors.New("no luck")))
+		b.replace(b.run(t.Context()).Run, edit[0], edit[1])
+		b.world.called()
+		for verb, do := range map[string]func(context.Context, *plan.Plan, Options) (*journal.State, error){"run": Run, "rollback": Rollback} {
+			if _, err := do(t.Context(), b.plan, b.options); err == nil || !strings.Contains(err.Error(), "is damaged at event 2") {
+				t.Errorf("%s beside a journal turned into that of %s: %v", verb, name, err)
+			}
+		}
+		if calls := b.world.called(); len(calls) > 0 {
+			t.Errorf("beside a journal turned into that of %s it did %v", name, calls)
+		}
+	}
+}
+
 // alter makes a run's journal say that something was done which had failed.
-func (b *bench) alter(run string) {
+func (b *bench) alter(run string) { b.replace(run, `"status":"failed"`, `"status":"done"`) }
+
+// replace replaces the first occurrence of a text in a run's journal.
+func (b *bench) replace(run, old, now string) {
 	b.t.Helper()
 	path := filepath.Join(b.options.Dir, run, journal.FileName)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	altered := bytes.Replace(text, []byte(`"status":"failed"`), []byte(`"status":"done"`), 1)
+	altered := bytes.Replace(text, []byte(old), []byte(now), 1)
 	if err := os.WriteFile(path, altered, 0o600); err != nil {
 		b.t.Fatal(err)
 	}

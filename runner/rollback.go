@@ -14,21 +14,25 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// Rollback takes back the plan's newest run, or the one that was asked for. It
-// also completes a rollback that was interrupted or that left something undone.
+// Rollback takes back the plan's newest run that changed anything, or the one that
+// was asked for. It also completes a rollback that was interrupted or that left
+// something undone. Where the newest is back already, an earlier one is taken back
+// only when it is asked for: a second call must not undo more than the first.
 func Rollback(ctx context.Context, p *plan.Plan, o Options) (*journal.State, error) {
 	unlock, err := lockTarget(ctx, p, o)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	found, err := find(ctx, p, o, func(s *journal.State) bool { return s.Changed() && !s.Ended() })
-	if err != nil {
+	found, err := find(ctx, p, o, (*journal.State).Changed)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if found == nil {
-		return nil, refuse("phasegate status lists the runs",
-			"plan %s has no run to roll back: none changed anything that was not taken back already", p.Name)
+	case found == nil:
+		return nil, refuse("phasegate status lists the runs", "plan %s has no run to roll back: none changed anything", p.Name)
+	case found.Ended():
+		return nil, refuse("phasegate status lists the runs; an earlier one is taken back with --run",
+			"plan %s has no run to roll back: run %s is rolled back already", p.Name, found.Run)
 	}
 	s, err := open(ctx, p, o, found.Run)
 	if err != nil {

@@ -16,7 +16,8 @@
 //     collects errors and never stops early; it can itself be interrupted and
 //     taken up again, by another process, from the first hook of the phase
 //     that is not wholly back.
-//  5. Gates are looked at again on resume: an old "open" proves nothing now.
+//  5. Gates are looked at again on resume, and after another gate of the phase
+//     took long: an old "open" proves nothing now.
 //     Waiting for a person holds no process.
 //  6. A run has one writer and a target one run, by locks that a dead process
 //     cannot keep.
@@ -29,6 +30,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
@@ -50,6 +52,9 @@ type Options struct {
 	Rehearsal bool
 	Account   string // that this process works for, for the journal and the gates
 	Log       *slog.Logger
+
+	// Clock is what events are dated by. Nil is the system's.
+	Clock func() time.Time
 
 	// Mask takes secrets out of a text. Nil changes nothing.
 	Mask func(string) string
@@ -190,6 +195,13 @@ func between(p *plan.Plan, from, to string) ([]plan.Phase, error) {
 		return nil, refuse("the plan's phases are "+phaseNames(p), "phase %s does not come before phase %s", from, to)
 	}
 	return p.Phases[first : last+1], nil
+}
+
+func (o Options) now() time.Time {
+	if o.Clock == nil {
+		return time.Now().UTC()
+	}
+	return o.Clock().UTC()
 }
 
 func (o Options) runDir(run string) string { return filepath.Join(o.Dir, run) }

@@ -128,6 +128,21 @@ func TestRefusedPhaseLeavesNoRunBehind(t *testing.T) {
 	}
 }
 
+// A gate that was open before a person was waited for may be closed by now.
+func TestGatesBeforeASlowOneAreLookedAtAgain(t *testing.T) {
+	b := newBench(t, strings.Replace(halting(), "{ id: g,", "{ id: w, task: toy/gate, with: { name: w } }\n      - { id: g,", 1))
+	now := time.Now()
+	b.options.Clock = func() time.Time { return now }
+	b.world.when("g", func(context.Context, *task.Env) error { now = now.Add(stale); return nil })
+	b.expect(b.run(t.Context()), journal.Done, "a", "ab", "w", "g", "w", "c", "d")
+	b.world.when("g", func(context.Context, *task.Env) error {
+		now = now.Add(stale)
+		b.world.when("w", fails(fmt.Errorf("too late: %w", task.ErrClosed)))
+		return nil
+	})
+	b.expect(b.run(t.Context()), journal.Waiting, "a", "ab", "w", "g", "w")
+}
+
 func TestRefusalAtAGateIsAFailure(t *testing.T) {
 	b := newBench(t, rollingBack())
 	b.world.when("g", fails(errors.New("not approved")))
@@ -169,6 +184,22 @@ func TestRollbackGoesOnAfterAFailureAndIsCompletedByTheNextCall(t *testing.T) {
 	if _, err := Rollback(t.Context(), b.plan, b.options); !isRefused(err) {
 		t.Errorf("rollback of what is rolled back: %v, want a refusal", err)
 	}
+}
+
+// A second operator, or a job that is run again, takes back no more than the first.
+func TestSecondRollbackLeavesTheRunBefore(t *testing.T) {
+	b := newBench(t, halting())
+	first := b.run(t.Context())
+	second := b.run(t.Context())
+	b.rollback(t.Context())
+	b.world.called()
+	_, err := Rollback(t.Context(), b.plan, b.options)
+	if !isRefused(err) || !strings.Contains(err.Error(), "run "+second.Run+" is rolled back already") {
+		t.Errorf("the second rollback: %v", err)
+	}
+	b.expect(second, journal.Done) // nothing was called
+	b.options.Run = first.Run
+	b.expect(b.rollback(t.Context()), journal.RolledBack, "r2", "r3-d", "r1")
 }
 
 func TestPhaseThatCannotBeTakenBackSaysSoAndTheRestIs(t *testing.T) {

@@ -178,6 +178,7 @@ func (s *session) env(
 		Mask:     s.options.Mask,
 		Progress: func(int64, int64, string) {},
 		Account:  s.options.Account,
+		Downtime: phase.Downtime,
 		Save: func(receipt any) error {
 			raw, err := json.Marshal(receipt)
 			if err != nil {

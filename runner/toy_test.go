@@ -9,12 +9,14 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/gate"
 )
 
 // A world is what the toy tasks work on: it remembers who was called, and does
@@ -96,6 +98,7 @@ func (w *world) tasks() task.Set {
 		task.Of("toy/start", &toyStart{world: w}),
 		task.Look("toy/look", &toy{world: w}),
 		task.Gate("toy/gate", &toy{world: w}),
+		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}, task.Asks),
 	)
 }
 

@@ -30,6 +30,7 @@ func All() task.Set { //nolint:funlen // one row a task, no branches
 		task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second}, task.Retryable),
 		task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second}, task.Retryable),
 		task.Of("postgres/restore", &postgres.RestoreInPlace{LockWait: 30 * time.Second}, task.Alters),
+		task.Of("postgres/tidy", &postgres.Tidy{}, task.Retryable),
 		task.Look("postgres/salvage", &postgres.Salvage{LockWait: time.Minute}),
 		task.Of("postgres/replay", &postgres.Replay{Batch: 500, LockWait: 10 * time.Second}, task.Alters),
 		task.Look("postgres/assert", &postgres.Assert{Rows: -1, Timeout: time.Minute}),
@@ -56,10 +57,14 @@ func All() task.Set { //nolint:funlen // one row a task, no branches
 			Access: auth0.Access{Share: 0.8}, Method: auth0.Auto,
 			Workers: 8, Batch: 250, Patience: 15 * time.Minute, JobTimeout: 2 * time.Hour,
 		}, task.Alters, task.Retryable),
-		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}}),
-		task.Of("auth0/remove-users", &auth0.RemoveUsers{Access: auth0.Access{Share: 0.8}, Workers: 8}, task.Alters, task.Retryable),
+		task.Look("auth0/verify-users", &auth0.VerifyUsers{Access: auth0.Access{Share: 0.8}, Listing: auth0.Listing{JobTimeout: 2 * time.Hour}}),
+		task.Of("auth0/remove-users", &auth0.RemoveUsers{
+			Access: auth0.Access{Share: 0.8}, Listing: auth0.Listing{JobTimeout: 2 * time.Hour}, Workers: 8,
+		}, task.Alters, task.Retryable),
 		task.Of("auth0/reset-passwords", &auth0.ResetPasswords{Access: auth0.Access{Share: 0.8}, Over: 4 * time.Hour}),
-		task.Gate("auth0/reset-progress", &auth0.ResetProgress{Access: auth0.Access{Share: 0.8}, MinDone: 1}),
+		task.Gate("auth0/reset-progress", &auth0.ResetProgress{
+			Access: auth0.Access{Share: 0.8}, Listing: auth0.Listing{JobTimeout: 2 * time.Hour}, MinDone: 1,
+		}),
 		task.Of("auth0/sample-login", &auth0.SampleLogin{Access: auth0.Access{Share: 0.8}}, task.Retryable),
 
 		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}, task.Asks),

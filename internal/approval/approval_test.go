@@ -187,7 +187,8 @@ func TestASignatureForSomethingElseIsNoApproval(t *testing.T) {
 func TestAListOfSignersSaysWhatIsWrongInWhichLine(t *testing.T) {
 	t.Parallel()
 	key, _ := newKey(t)
-	a := authorized(key)
+	other, _ := newKey(t)
+	a, b := authorized(key), authorized(other)
 	for line, want := range map[string]string{
 		"alice":                                     "no key",
 		"alice ssh-ed25519 AAAA":                    "no key that can be read",
@@ -199,12 +200,31 @@ func TestAListOfSignersSaysWhatIsWrongInWhichLine(t *testing.T) {
 		"bob " + a + "\nalice " + a:                 "one key is one person",
 		",alice " + a:                               "is a pattern",
 		"# nobody":                                  "nobody is in it",
+		"alice,dba " + a + "\nalice " + b:           "alice is in other groups on a line before",
+		"alice " + a + "\nalice,dba " + b:           "alice is in other groups on a line before",
+		"alice,bob " + a + "\nbob " + b:             "bob is a person and a group",
+		"bob " + a + "\nalice,bob " + b:             "bob is a person and a group",
+		"alice,alice " + a:                          "alice is a person and a group",
+		"alice,DBA " + a + "\ndba " + b:             "dba is a person and a group",
+		"Initiator " + a:                            "what a plan calls whoever began the run",
+		"initiator " + a:                            "what a plan calls whoever began the run",
 		`alice namespaces="git,phasegate",x=1 ` + a: "is not understood",
 	} {
 		_, err := approval.ReadSigners(listed(t, line))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", line, err, want)
 		}
+	}
+}
+
+// With which of a person's keys, and in which order their groups stand, is no matter.
+func TestAPersonMayHaveSeveralKeys(t *testing.T) {
+	t.Parallel()
+	first, _ := newKey(t)
+	second, _ := newKey(t)
+	signers := read(t, listed(t, "alice,dba,night "+authorized(first), "alice,night,dba "+authorized(second)))
+	if names := signers.Names(); len(signers) != 2 || len(names) != 1 {
+		t.Errorf("%d keys of %v", len(signers), names)
 	}
 }
 

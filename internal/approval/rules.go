@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/medlogistics/phasegate/runner/task"
@@ -24,6 +25,7 @@ type Rules struct {
 	Min       int           // different people that have to approve
 	Expires   time.Duration // how long an approval counts
 	Initiator string        // account that began the run
+	Via       string        // the only way by which an approval counts; "" is every way
 }
 
 // An Ignored is a decision that counts for nothing.
@@ -39,33 +41,36 @@ type Verdict struct {
 	Ignored   []Ignored
 }
 
+// Same tells whether two names are one account's or one group's: GitHub does not
+// tell capitals from small letters in them, so nobody becomes two people by them.
+func Same(a, b string) bool { return strings.EqualFold(a, b) }
+
 // Has tells whether the account's approval counts already.
 func (v Verdict) Has(by string) bool {
-	return slices.ContainsFunc(v.Approvals, func(d Decision) bool { return d.By == by })
+	return slices.ContainsFunc(v.Approvals, func(d Decision) bool { return Same(d.By, by) })
 }
 
 // Open tells whether the gate opens.
 func (v Verdict) Open(r Rules) bool { return v.Rejection == nil && len(v.Approvals) >= r.Min }
 
-// Judge weighs what people said of a gate. Of each person the last word counts.
+// Judge weighs what people said of a gate, in the order in which it was heard. Of
+// each person the last word counts, whatever its date: their clocks may differ.
 // An approval counts if the person may give it, if it has not expired, and if
 // what it rests on is still as it was. A rejection stands until whoever gave it
 // approves. What was not said here, or not yet, is nobody's last word: a
 // rejection stands beside it.
 func (r Rules) Judge(decisions []Decision, now task.Basis, at time.Time) Verdict {
 	var v Verdict
-	last := map[string]int{}
+	last := map[string]int{} // by the account in small letters
 	for i, d := range decisions {
 		if why := elsewhere(d, now, at); why != "" {
 			v.Ignored = append(v.Ignored, Ignored{By: d.By, Why: why})
 			continue
 		}
-		if before, ok := last[d.By]; !ok || !d.At.Before(decisions[before].At) {
-			last[d.By] = i
-		}
+		last[strings.ToLower(d.By)] = i
 	}
 	for i, d := range decisions {
-		if word, ok := last[d.By]; !ok || word != i {
+		if word, ok := last[strings.ToLower(d.By)]; !ok || word != i {
 			continue
 		}
 		why := r.void(d, now, at)
@@ -99,13 +104,25 @@ func (r Rules) void(d Decision, now task.Basis, at time.Time) string {
 	switch {
 	case !d.Approved:
 		return ""
-	case at.Sub(d.At) > r.Expires:
+	case at.Sub(d.since()) > r.Expires:
 		return fmt.Sprintf("it expired %s after it was given", r.Expires)
 	}
 	if why := changed(d.Covers, now); why != "" {
 		return why
 	}
+	if r.Via != "" && d.Via != r.Via {
+		return fmt.Sprintf("it was given by way of %s, and only those of %s count", d.Via, r.Via)
+	}
 	return r.Bars(d.By)
+}
+
+// since is from when on a decision is counted: it can be dated ahead, its place in
+// the journal cannot.
+func (d Decision) since() time.Time {
+	if !d.heard.IsZero() && d.heard.Before(d.At) {
+		return d.heard
+	}
+	return d.At
 }
 
 // Bars says why an account may not approve, "" if it may.
@@ -119,9 +136,9 @@ func (r Rules) Bars(by string) string {
 	}
 	for _, who := range r.Not {
 		switch {
-		case who == Initiator && by == r.Initiator:
+		case Same(who, Initiator) && Same(by, r.Initiator):
 			return fmt.Sprintf("%s began the run, and may not approve it", by)
-		case who == Initiator && r.unknown(by):
+		case Same(who, Initiator) && r.unknown(by):
 			return fmt.Sprintf("the run was begun by account %q, which is not on the list of signers: "+
 				"whether that was %s cannot be known", r.Initiator, by)
 		case person.Is(who):

@@ -55,12 +55,19 @@ func TestAGateOpensByTheRulesOfItsPlan(t *testing.T) {
 		{name: "one of one", rules: approval.Rules{Min: 1}, said: []approval.Decision{approve("alice")}, open: true},
 		{name: "one of two", rules: approval.Rules{Min: 2}, said: []approval.Decision{approve("alice")}},
 		{name: "the same person twice", rules: approval.Rules{Min: 2}, said: []approval.Decision{approve("alice"), later(approve("alice"), time.Second)}},
+		{name: "the same person twice, once in capitals", rules: approval.Rules{Min: 2}, said: []approval.Decision{approve("alice"), later(approve("Alice"), time.Second)}},
+		{name: "a rejection taken back in capitals", rules: approval.Rules{Min: 1}, said: []approval.Decision{reject("bob"), approve("Bob")}, open: true},
 		{name: "two people", rules: approval.Rules{Min: 2}, said: []approval.Decision{approve("alice"), approve("bob")}, open: true},
 		{name: "of the group", rules: approval.Rules{Min: 1, From: []string{"dba"}}, said: []approval.Decision{approve("bob")}, open: true},
 		{name: "of another group", rules: approval.Rules{Min: 1, From: []string{"dba"}}, said: []approval.Decision{approve("carol")}, ignored: "not among those who may"},
 		{name: "by name", rules: approval.Rules{Min: 1, From: []string{"carol"}}, said: []approval.Decision{approve("carol")}, open: true},
 		{name: "a group that may not", rules: approval.Rules{Min: 1, Not: []string{"dba"}}, said: []approval.Decision{approve("alice")}, ignored: "may not approve (dba)"},
 		{name: "the initiator", rules: approval.Rules{Min: 1, Not: []string{"initiator"}, Initiator: "alice"}, said: []approval.Decision{approve("alice")}, ignored: "began the run"},
+		{name: "the initiator in capitals", rules: approval.Rules{Min: 1, Not: []string{"Initiator"}, Initiator: "Alice"}, said: []approval.Decision{approve("alice")}, ignored: "began the run"},
+		{name: "who may not, in capitals", rules: approval.Rules{Min: 1, Not: []string{"Bob"}}, said: []approval.Decision{approve("bob")}, ignored: "may not approve (Bob)"},
+		{name: "a group that may not, in capitals", rules: approval.Rules{Min: 1, Not: []string{"DBA"}}, said: []approval.Decision{approve("alice")}, ignored: "may not approve (DBA)"},
+		{name: "of the group in capitals", rules: approval.Rules{Min: 1, From: []string{"DBA"}}, said: []approval.Decision{approve("bob")}, open: true},
+		{name: "typed where only reviews count", rules: approval.Rules{Min: 1, Via: approval.ViaGitHub}, said: []approval.Decision{approve("bob")}, ignored: "only those of github count"},
 		{name: "not the initiator", rules: approval.Rules{Min: 1, Not: []string{"initiator"}, Initiator: "alice"}, said: []approval.Decision{approve("bob")}, open: true},
 		{name: "an initiator who may be anybody", rules: approval.Rules{Min: 1, Not: []string{"initiator"}, Initiator: "root"}, said: []approval.Decision{approve("bob")}, ignored: "cannot be known"},
 		{name: "an initiator who is not in the journal", rules: approval.Rules{Min: 1, Not: []string{"initiator"}}, said: []approval.Decision{approve("bob")}, ignored: "cannot be known"},
@@ -113,6 +120,8 @@ func TestAGateOpensByTheRulesOfItsPlan(t *testing.T) {
 		{name: "rejected by the initiator", rules: approval.Rules{Min: 1, Not: []string{"initiator"}, Initiator: "alice"}, said: []approval.Decision{approve("bob"), reject("alice")}},
 		{name: "a rejection taken back", rules: approval.Rules{Min: 1}, said: []approval.Decision{reject("bob"), later(approve("bob"), time.Second)}, open: true},
 		{name: "an approval taken back", rules: approval.Rules{Min: 1}, said: []approval.Decision{approve("bob"), later(reject("bob"), time.Second)}},
+		{name: "a rejection by a clock that was ahead, taken back", rules: approval.Rules{Min: 1}, said: []approval.Decision{later(reject("bob"), 24*time.Hour), approve("bob")}, open: true},
+		{name: "an approval taken back by a clock that is behind", rules: approval.Rules{Min: 1}, said: []approval.Decision{approve("bob"), later(reject("bob"), -time.Minute)}},
 		{name: "a rejection does not expire", rules: approval.Rules{Min: 1}, said: []approval.Decision{approve("alice"), later(reject("bob"), -9*time.Hour)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,5 +136,19 @@ func TestAGateOpensByTheRulesOfItsPlan(t *testing.T) {
 				t.Errorf("ignored %+v, want %q", verdict.Ignored, c.ignored)
 			}
 		})
+	}
+}
+
+// Where the plan names no list, accounts are all that is known of people. A run
+// of an earlier phasegate does not tell who began it.
+func TestAnUnknownInitiatorMayBeAnybodyAlsoWithoutAList(t *testing.T) {
+	t.Parallel()
+	rules := approval.Rules{Min: 1, Not: []string{approval.Initiator}, Expires: time.Hour}
+	if why := rules.Bars("bob"); !strings.Contains(why, "cannot be known") {
+		t.Errorf("bob may approve a run of nobody: %q", why)
+	}
+	rules.Initiator = "alice"
+	if why := rules.Bars("bob"); why != "" {
+		t.Errorf("bob may not approve what alice began: %s", why)
 	}
 }

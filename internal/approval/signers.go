@@ -28,7 +28,12 @@ func (s Signer) Valid(at time.Time) bool {
 }
 
 // Is tells whether who is the person's name, or a group that it belongs to.
-func (s Signer) Is(who string) bool { return s.Name == who || slices.Contains(s.Groups, who) }
+func (s Signer) Is(who string) bool { return Same(s.Name, who) || s.belongs(who) }
+
+// belongs tells whether the person is in a group of that name.
+func (s Signer) belongs(group string) bool {
+	return slices.ContainsFunc(s.Groups, func(own string) bool { return Same(own, group) })
+}
 
 // Signers is the list of who may sign, in OpenSSH's allowed-signers form
 // (ssh-keygen(1), ALLOWED SIGNERS): principals, options, key. The first
@@ -43,6 +48,11 @@ func ReadSigners(path string) (Signers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the signers: %w", err)
 	}
+	return ParseSigners(path, content)
+}
+
+// ParseSigners reads the list in the content of a file of that name.
+func ParseSigners(path string, content []byte) (Signers, error) {
 	var signers Signers
 	for i, line := range bytes.Split(content, []byte("\n")) {
 		line := strings.TrimSpace(string(line))
@@ -65,12 +75,29 @@ func ReadSigners(path string) (Signers, error) {
 	return signers, nil
 }
 
-// fits holds that a key belongs to one person only.
+// fits holds that a key belongs to one person only, that a person is in the same
+// groups with every key, and that no name is both a person's and a group's: who is
+// meant by it would depend on the order of the lines.
 func (s Signers) fits(signer Signer) error {
-	if other, ok := s.ByKey(signer.Key); ok && other.Name != signer.Name {
+	if other, ok := s.ByKey(signer.Key); ok && !Same(other.Name, signer.Name) {
 		return fmt.Errorf("the key of %s is that of %s: one key is one person", signer.Name, other.Name)
 	}
+	if other, ok := s.named(signer.Name); ok && !sameGroups(other, signer) {
+		return fmt.Errorf("%s is in other groups on a line before: name the same ones on each", signer.Name)
+	}
+	for _, other := range append(slices.Clip(s), signer) {
+		for _, both := range []string{other.Name, signer.Name} {
+			if signer.belongs(both) || other.belongs(both) {
+				return fmt.Errorf("%s is a person and a group: give one of them another name", both)
+			}
+		}
+	}
 	return nil
+}
+
+func sameGroups(a, b Signer) bool {
+	lackedBy := func(s Signer) func(string) bool { return func(group string) bool { return !s.belongs(group) } }
+	return !slices.ContainsFunc(a.Groups, lackedBy(b)) && !slices.ContainsFunc(b.Groups, lackedBy(a))
 }
 
 // ByKey returns the signer with that key.
@@ -88,7 +115,7 @@ func (s Signers) ByKey(key ssh.PublicKey) (Signer, bool) {
 // to no group.
 func (s Signers) named(account string) (Signer, bool) {
 	for _, signer := range s {
-		if signer.Name == account {
+		if Same(signer.Name, account) {
 			return signer, true
 		}
 	}
@@ -99,7 +126,7 @@ func (s Signers) named(account string) (Signer, bool) {
 func (s Signers) Names() []string {
 	var names []string
 	for _, signer := range s {
-		if !slices.Contains(names, signer.Name) {
+		if !slices.ContainsFunc(names, func(name string) bool { return Same(name, signer.Name) }) {
 			names = append(names, signer.Name)
 		}
 	}
@@ -136,6 +163,8 @@ func account(name string) error {
 	switch {
 	case name == "" || strings.ContainsAny(name, `*?!"`):
 		return fmt.Errorf("principal %q is a pattern: name one account or group", name)
+	case Same(name, Initiator):
+		return fmt.Errorf("principal %q is what a plan calls whoever began the run: use another name", name)
 	case strings.Contains(name, "@"):
 		return fmt.Errorf("a principal looks like an e-mail address, and journals hold none: use the account's name")
 	}

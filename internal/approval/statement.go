@@ -47,6 +47,9 @@ type Decision struct {
 	Covers   task.Basis `json:"covers"`         // what it rests on
 
 	Environment string `json:"environment,omitempty"` // that was reviewed
+	Review      string `json:"review,omitempty"`      // which review: the forge's job, and the person's how manieth there
+
+	heard time.Time // when it came into the journal; zero if it is not there, or not by itself
 }
 
 // Sign has a person's key sign the decision.
@@ -102,6 +105,7 @@ func Read(said task.Statement, signers Signers) (Decision, Signer, error) {
 			return d, Signer{}, fmt.Errorf("the key of %s was not valid at %s", signer.Name, at.Format(time.RFC3339))
 		}
 	}
+	d.heard = said.Time
 	if d.By != signer.Name || d.Via != ViaSSH {
 		return d, Signer{}, errors.New("the statement is in another's name than its key")
 	}

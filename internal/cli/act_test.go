@@ -5,17 +5,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/medlogistics/phasegate/ci"
-	"github.com/medlogistics/phasegate/plans"
-	"github.com/medlogistics/phasegate/schema"
 )
 
 const actPlan = `version: 1
@@ -58,55 +56,101 @@ runs:
 `
 )
 
-// An acted is a repository whose workflow act carries out, offline.
+// An acted is a repository whose workflow act carries out, offline. Each job works
+// in a copy of its own, as on a machine of its own.
 type acted struct {
 	*job
-	act, state string
-	count      int // of workflows that were started
+	state   string
+	journal string // where PHASEGATE_JOURNAL says that it is
+	repo    string // directory of the repository
+	attempt int    // of the workflow's run; 0 is the first
+	count   int    // of workflows that were started
 }
 
-// needsAct skips a test where no long tests are wanted: act takes two minutes to
-// build.
-func needsAct(t *testing.T) string {
-	t.Helper()
-	if os.Getenv("PHASEGATE_SOAK") == "" {
-		t.Skip("builds act: set PHASEGATE_SOAK=1")
-	}
-	path := filepath.Join(t.TempDir(), "act")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, "github.com/nektos/act")
+// act builds it once, and returns where it is: Go keeps what `go tool` built.
+var act = sync.OnceValues(func() (string, error) {
+	build := exec.Command("go", "tool", "-n", "act")
 	build.Dir = "../../tools/act"
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build act: %v\n%s", err, said)
+	var said bytes.Buffer
+	build.Stderr = &said
+	path, err := build.Output()
+	if err != nil {
+		return "", fmt.Errorf("build act: %w\n%s", err, &said)
 	}
-	return path
-}
+	return strings.TrimSpace(string(path)), nil
+})
 
 // repository makes one with the plan and its workflow.
-func repository(t *testing.T, act, state string, reviews ...http.HandlerFunc) *acted {
-	r := &acted{newJob(t, "", reviews...), act, state, 0}
-	for _, name := range []string{"repo/.github/actions/phasegate", "upload", "download", "artifacts", "cache", "home"} {
-		if err := os.MkdirAll(r.path(filepath.FromSlash(name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
+func repository(t *testing.T, state string, reviews ...http.HandlerFunc) *acted {
+	r := emptyRepository(t, state, reviews...)
 	r.write("repo/plan.yaml", actPlan)
-	r.write("upload/action.yml", uploadStub)
-	r.write("download/action.yml", downloadStub)
-	for _, args := range [][]string{
-		{"phasegate", "workflow", "plan.yaml", "--state", state, "--runner", "self-hosted", "--phasegate", "installed"},
-		{"git", "init", "-q"},
-		{"git", "remote", "add", "origin", "https://github.com/hospital/cutover"},
-	} {
-		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-		cmd.Dir = r.path("repo")
-		if said, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, said)
-		}
-	}
+	r.calledThere(
+		[]string{"phasegate", "workflow", "plan.yaml", "--state", state, "--runner", "self-hosted", "--phasegate", "installed"},
+		[]string{"git", "init", "-q"},
+		[]string{"git", "remote", "add", "origin", "https://github.com/hospital/cutover"})
 	if text, err := os.ReadFile(r.path("repo", filepath.FromSlash(ci.ActionFile))); err != nil || string(text) != ci.Action {
 		t.Fatalf("the action is not there: %v", err)
 	}
 	return r
+}
+
+// emptyRepository makes one, with what a workflow needs beside it.
+func emptyRepository(t *testing.T, state string, reviews ...http.HandlerFunc) *acted {
+	t.Helper()
+	if _, err := act(); err != nil {
+		t.Fatal(err)
+	}
+	r := &acted{job: newJob(t, "", reviews...), state: state, repo: "repo"}
+	r.journal = r.path("journal")
+	for _, name := range []string{"repo", "upload", "download", "artifacts", "cache", "home", "bin"} {
+		if err := os.MkdirAll(r.path(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.write("upload/action.yml", uploadStub)
+	r.slowToFail()
+	r.write("download/action.yml", downloadStub)
+	return r
+}
+
+// slowToFail puts a phasegate before the real one that ends a second later when it
+// fails: of a step that fails act drops what it has not read from its terminal yet.
+func (r *acted) slowToFail() {
+	r.Helper()
+	program, err := exec.LookPath("phasegate")
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.write("bin/phasegate", fmt.Sprintf("#!/bin/sh\n%s \"$@\" && exit\ncode=$?\nsleep 1\nexit $code\n", program))
+	if err := os.Chmod(r.path("bin", "phasegate"), 0o700); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// calledThere calls programs in the repository.
+func (r *acted) calledThere(programs ...[]string) {
+	r.Helper()
+	for _, args := range programs {
+		cmd := exec.CommandContext(r.Context(), args[0], args[1:]...)
+		cmd.Dir = r.path(r.repo)
+		if said, err := cmd.CombinedOutput(); err != nil {
+			r.Fatalf("%v: %v\n%s", args, err, said)
+		}
+	}
+}
+
+// moves has the workflows that follow work on another machine, which shares
+// nothing with the first but the repository.
+func (r *acted) moves() {
+	r.Helper()
+	to := fmt.Sprint("repo-", r.count)
+	if err := os.CopyFS(r.path(to), os.DirFS(r.path(r.repo))); err != nil {
+		r.Fatal(err)
+	}
+	if err := os.RemoveAll(r.path("cache")); err != nil {
+		r.Fatal(err)
+	}
+	r.repo = to
 }
 
 // An actLine is what act says of a workflow, line by line.
@@ -140,7 +184,15 @@ func (r *acted) dispatch(inputs ...string) story {
 		"--env", fmt.Sprint("GITHUB_RUN_ID=", r.count), "--env", "ARTIFACTS=" + r.path("artifacts"), "-s", "GITHUB_TOKEN=t0ken-of-the-job", "-s", "TOKEN=s3cret-canary",
 		"--local-repository", "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f=" + r.path("upload"),
 		"--local-repository", "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c=" + r.path("download"),
-		"--var", "PHASEGATE_JOURNAL=" + r.path("journal"),
+	}
+	switch r.state {
+	case ci.StatePostgres:
+		args = append(args, "-s", "PHASEGATE_JOURNAL="+r.journal)
+	case ci.StateDirectory:
+		args = append(args, "--var", "PHASEGATE_JOURNAL="+r.journal)
+	}
+	if r.attempt > 0 {
+		args = append(args, "--env", fmt.Sprint("GITHUB_RUN_ATTEMPT=", r.attempt))
 	}
 	for _, variable := range r.environ {
 		switch name, _, _ := strings.Cut(variable, "="); name {
@@ -153,9 +205,13 @@ func (r *acted) dispatch(inputs ...string) story {
 	for _, input := range append([]string{"reason=a test", "environment=production", "from=look", "to=change", "if_stopped=as-planned"}, inputs...) {
 		args = append(args, "--input", input)
 	}
-	cmd := exec.CommandContext(r.Context(), r.act, args...)
-	cmd.Dir = r.path("repo")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.path("home")}
+	path, err := act()
+	if err != nil {
+		r.Fatal(err)
+	}
+	cmd := exec.CommandContext(r.Context(), path, args...)
+	cmd.Dir = r.path(r.repo)
+	cmd.Env = []string{"PATH=" + r.path("bin") + ":" + os.Getenv("PATH"), "HOME=" + r.path("home")}
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	_ = cmd.Run() // a job that fails is a story too
@@ -212,119 +268,12 @@ func (s story) expect(t *testing.T, results map[string]string, outputs map[strin
 	}
 }
 
-func (s story) marked(title string) bool {
+// marked tells whether an annotation has the text in its title or its message.
+func (s story) marked(text string) bool {
 	for _, mark := range s.marks {
-		if strings.Contains(mark.Pairs["title"], title) {
+		if strings.Contains(mark.Pairs["title"]+": "+mark.Arg, text) {
 			return true
 		}
 	}
 	return false
-}
-
-// All paths of one workflow, in the order in which a cut-over would take them.
-func TestActCarriesTheGeneratedWorkflowOut(t *testing.T) {
-	act := needsAct(t)
-	for _, state := range []string{ci.StateDirectory, ci.StateArtifact} {
-		t.Run(state, func(t *testing.T) {
-			r := repository(t, act, state, history(), history("approved bob prod"))
-
-			s := r.dispatch("do=preview")
-			s.expect(t, map[string]string{"preview": "success"}, nil)
-			digest := s.outputs["preview.digest"]
-			if len(digest) != 64 || !strings.Contains(s.pages["preview"], "An approval covers digest `"+digest) {
-				t.Errorf("digest %q, page:\n%s", digest, s.pages["preview"])
-			}
-
-			s = r.dispatch("do=run") // nobody has approved
-			s.expect(t, map[string]string{"preview": "success", "run-look": "success", "approve-change-1": "success", "run-change": "failure"},
-				map[string]string{"run-look.status": "open", "run-change.status": "waiting", "run-change.gate": "approve", "run-change.digest": digest})
-			if !s.marked("change/approve waits") || !strings.Contains(s.pages["run-change"], "waits at a gate") {
-				t.Errorf("marks %+v, page:\n%s", s.marks, s.pages["run-change"])
-			}
-			r.kept()
-
-			inputs := []string{"do=run"}
-			if state == ci.StateArtifact {
-				inputs = append(inputs, "journal="+s.outputs["run-change.place"])
-			}
-			run := s.outputs["run-look.run"]
-			s = r.dispatch(append(inputs, "from=change")...) // now bob has
-			s.expect(t, map[string]string{"preview": "success", "approve-change-1": "success", "run-change": "success"},
-				map[string]string{"run-change.status": "done", "run-change.run": run})
-			if !strings.Contains(s.pages["run-change"], "gantt") || strings.Contains(fmt.Sprint(s.pages, s.outputs), "s3cret") {
-				t.Errorf("page:\n%s", s.pages["run-change"])
-			}
-			r.kept()
-
-			inputs[0] = "do=rollback"
-			if state == ci.StateArtifact {
-				inputs[1] = "journal=" + s.outputs["run-change.place"]
-			}
-			s = r.dispatch(inputs...)
-			s.expect(t, map[string]string{"preview": "success", "rollback": "success"}, map[string]string{"rollback.status": "rolled_back"})
-		})
-	}
-}
-
-// kept holds that the workflow left its events, and its journal only where that
-// is how it is handed on.
-func (r *acted) kept() {
-	r.Helper()
-	for name, want := range map[string]bool{"events-*": true, "journal-*": r.state == ci.StateArtifact} {
-		found, err := filepath.Glob(r.path("artifacts", fmt.Sprint(r.count), name, "*"))
-		if err != nil || (len(found) > 0) != want {
-			r.Errorf("workflow %d kept %v", r.count, found)
-		}
-	}
-}
-
-func TestActTakesBackWhatFailsAndLeavesTheRest(t *testing.T) {
-	act := needsAct(t)
-	r := repository(t, act, ci.StateDirectory, history("approved bob prod"))
-	r.service("second", `echo "::set-output name=status::done"; exit 1`)
-	s := r.dispatch("do=run")
-	s.expect(t, map[string]string{"preview": "success", "run-look": "success", "approve-change-1": "success", "run-change": "failure"},
-		map[string]string{"run-change.status": "rolled_back"})
-	if !s.marked("change/second failed") || !strings.Contains(s.log, "nothing is taken back: run ") {
-		t.Errorf("marks %+v:\n%s", s.marks, s.log)
-	}
-	if _, err := os.Stat(r.path("back", "stopped")); err != nil {
-		t.Errorf("it is not taken back: %v", err)
-	}
-}
-
-// README's five steps, but for the release, which is the program at hand, and the
-// settings, of which a rehearsal needs none.
-func TestActRehearsesFromAnEmptyRepository(t *testing.T) {
-	act := needsAct(t)
-	r := &acted{newJob(t, "", history()), act, ci.StatePostgres, 0}
-	for _, name := range []string{"repo", "upload", "download", "artifacts", "cache", "home"} {
-		if err := os.MkdirAll(r.path(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for folder, files := range map[string]fs.FS{"plans": plans.FS, "schema": schema.FS} {
-		if err := os.CopyFS(r.path("repo", folder), files); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.write("upload/action.yml", uploadStub)
-	r.write("download/action.yml", downloadStub)
-	for _, args := range [][]string{
-		{"git", "init", "-q"},
-		{"phasegate", "workflow", "plans/auth0-migration.yaml", "--phasegate", "installed", "--out", ".github/workflows/toy.yml"},
-		{"git", "add", "."},
-		{"git", "-c", "user.name=Ops", "-c", "user.email=ops@example.org", "commit", "-q", "-m", "Drive the cut-over from GitHub Actions"},
-	} {
-		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-		cmd.Dir = r.path("repo")
-		if said, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, said)
-		}
-	}
-	s := r.dispatch("do=rehearse", "from=pre-check", "to=verify")
-	s.expect(t, map[string]string{"preview": "success", "rehearse": "success"}, nil)
-	if !strings.Contains(s.log, "The rehearsal held") {
-		t.Errorf("it says:\n%s", s.log)
-	}
 }

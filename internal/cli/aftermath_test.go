@@ -227,6 +227,11 @@ func (s *sweep) takeBack() {
 func (s *sweep) isRolledBack() {
 	s.Helper()
 	s.expect(journal.RolledBack)
+	for _, name := range s.aside() {
+		if strings.HasSuffix(name, "_new") || strings.Contains(name, "_phasegate_") {
+			s.Errorf("%s, then rolled back: the unfinished copy %s is left", s.point, name)
+		}
+	}
 	s.isBefore()
 }
 

@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,6 +76,9 @@ Whoever rejected can take it back by approving.
 			if strings.TrimSpace(d.reason) == "" {
 				return fail(ExitUsage, task.Hint(errors.New("a rejection needs its reason"),
 					`give it with --reason "...": it is journalled, and shown to whoever goes on with the run`))
+			}
+			if err := approval.Impersonal(d.reason); err != nil {
+				return fail(ExitUsage, err)
 			}
 			return a.decide(cmd.Context(), d)
 		},
@@ -202,13 +204,7 @@ func (a *app) showBasis(at *runner.Waiting, summary string) {
 		fmt.Fprintln(a.Err, "Nothing has been done before it.")
 		return
 	}
-	fmt.Fprintln(a.Err, "What was done before it, and what that left:")
-	receipts := at.State.Receipts()
-	table := tabwriter.NewWriter(a.Err, 0, 0, 2, ' ', 0)
-	for _, id := range slices.Sorted(maps.Keys(b.Receipts)) {
-		fmt.Fprintf(table, "  %s\t%s\n", id, essence(receipts[id]))
-	}
-	_ = table.Flush()
+	showReceipts(a.Err, at.State, slices.Sorted(maps.Keys(b.Receipts)))
 }
 
 // essence is a receipt on one line: its numbers, words and truths.
@@ -258,13 +254,15 @@ func (a *app) sign(
 	ctx context.Context, p *plan.Plan, o runner.Options, d decision, at *runner.Waiting, key ssh.Signer, signer approval.Signer,
 ) error {
 	said, err := approval.Sign(approval.Decision{
-		Approved: d.approved, By: signer.Name, At: time.Now().UTC().Truncate(time.Second), Reason: d.reason, Covers: at.Env.Basis,
+		Approved: d.approved, By: signer.Name, At: time.Now().UTC(), Reason: d.reason, Covers: at.Env.Basis,
 	}, key)
 	if err != nil {
 		return fail(ExitUsage, err)
 	}
 	if d.json {
-		o.Observe = a.jsonLines()
+		lines := a.jsonLines()
+		defer lines.close()
+		o.Observe = lines.observe
 	}
 	if err := runner.Attest(ctx, p, o, d.gate, said); err != nil {
 		return told(nil, err)

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/medlogistics/phasegate/runner"
+	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -28,12 +30,53 @@ func (v *view) ask(ctx context.Context, at runner.Place, q task.Question) (task.
 		v.announced = at.Phase.Name
 		announce(person.to, at.Phase)
 	}
-	fmt.Fprintf(person.to, "%s\nType %q to go on, %q to stop: ", q.Text, q.Want, q.No)
+	if err := v.showRests(ctx, at.Step.ID, q.Rests); err != nil {
+		return task.Answer{}, err
+	}
+	if q.Want == "" {
+		fmt.Fprintf(person.to, "%s ", q.Text)
+	} else {
+		fmt.Fprintf(person.to, "%s\nType %q to go on, %q to stop: ", q.Text, q.Want, q.No)
+	}
 	line, err := person.read(ctx)
 	if err != nil {
 		return task.Answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	return task.Answer{Text: strings.TrimSpace(line), By: v.app.Account}, nil
+}
+
+// showRests shows what the answer rests on, once a gate: an earlier call of the
+// run, perhaps on another day and at another terminal, found it.
+func (v *view) showRests(ctx context.Context, gate string, steps []string) error {
+	if v.rested == gate || len(steps) == 0 {
+		return nil
+	}
+	v.rested = gate
+	v.mu.Lock()
+	run := v.opened.Run
+	v.mu.Unlock()
+	store, err := v.app.store(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := runner.Status(ctx, store, run)
+	if err != nil {
+		return fmt.Errorf("read what the answer rests on: %w", err)
+	}
+	showReceipts(v.app.person.to, state, steps)
+	fmt.Fprintln(v.app.person.to)
+	return nil
+}
+
+// showReceipts shows what steps left, a line each.
+func showReceipts(w io.Writer, state *journal.State, steps []string) {
+	fmt.Fprintln(w, "What was done before it, and what that left:")
+	receipts := state.Receipts()
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, id := range steps {
+		fmt.Fprintf(table, "  %s\t%s\n", id, essence(receipts[id]))
+	}
+	_ = table.Flush()
 }
 
 // announce lists what a yes sets going.

@@ -179,7 +179,7 @@ func (a *app) planOf(record evidence.Record, path string) (*plan.Plan, evidence.
 	case p == nil:
 		found.Broken = errors.New(findings.Errors()[0].Message)
 	default:
-		found.Digest, found.Files = p.Digest, p.Sums()
+		found.Digest, found.Files, found.Lists = p.Digest, p.Sums(), evidence.ListsOf(p)
 	}
 	return p, found, nil
 }
@@ -237,6 +237,9 @@ func unfit(r *evidence.Report, first *evidence.Finding) error {
 		return task.Hint(fmt.Errorf("the first event that does not fit is event %d: file %s of step %s: %s",
 			first.Event, first.Path, first.Step, first.Detail),
 			"rely on that file no more: it is not what the step left")
+	}
+	if first.Event > 0 {
+		return fmt.Errorf("the first event that does not fit is event %d: %s: %s", first.Event, first.What, first.Detail)
 	}
 	return fmt.Errorf("the %s of %s does not fit: %s", first.What, r.Run, first.Detail)
 }

@@ -41,7 +41,7 @@ func TestCutOverIsProvenByItsEvidence(t *testing.T) {
 	s.bundleHoldsNoSecretsAndNoPeople(bundle)
 	far := &stage{TB: t, box: s.box, dir: t.TempDir()}
 	offline := far.audited(ExitDone, bundle)
-	if offline.Last != seen.Last || offline.Count(evidence.Missing) != 4 { // the backup and the three files of the salvage
+	if offline.Last != seen.Last || offline.Count(evidence.Missing) != 5 { // the backup and the four files of the salvage
 		t.Errorf("from the bundle: %+v", offline)
 	}
 
@@ -173,5 +173,15 @@ func (s *stage) bundleHoldsNoSecretsAndNoPeople(path string) {
 	}
 	if artifacts < 3 {
 		s.Errorf("%d artifacts in the bundle", artifacts)
+	}
+}
+
+func TestTheFirstThatDoesNotFitIsNamedByItsEvent(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"journal", "plan", "file", "approval"} {
+		err := unfit(&evidence.Report{Run: "run-1"}, &evidence.Finding{What: what, Event: 7, Detail: "no"})
+		if !strings.Contains(err.Error(), "the first event that does not fit is event 7: "+what) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/medlogistics/phasegate/runner/journal"
 )
 
 // many writes a plan whose steps each stop a service that counts its calls.
@@ -114,5 +117,40 @@ func TestNothingIsDoneWhereTheJournalCanOnlyBeRead(t *testing.T) {
 	}
 	if _, err := os.Stat(y.path("back", "called-back")); err == nil {
 		t.Error("the rollback acted")
+	}
+}
+
+// The journal is deleted in the middle of a run: the run stops, and says so.
+func TestRunWhoseJournalIsDeletedStops(t *testing.T) {
+	t.Parallel()
+	y := newToy(t, "rm -r ../phasegate-runs; "+calm, calm, calm)
+	said := y.calls(ExitFailed, "run", "plan.yaml")
+	for _, want := range []string{"the journal was deleted", "hint: nothing more is done; put the run's directory back"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	if _, err := os.Stat(y.path("second", "stopped")); err == nil {
+		t.Error("the next step acted")
+	}
+}
+
+// A stranger is told which command shows what is left of a damaged journal, and
+// what to do about a place in which none can be kept.
+func TestJournalThatCannotBeUsedIsToldOfWithTheNextStep(t *testing.T) {
+	t.Parallel()
+	y := newToy(t, calm, calm, calm)
+	y.write("file", "")
+	said := y.calls(ExitUsage, "run", "plan.yaml", "--journal", "file/runs")
+	if !strings.Contains(said, "hint: ") || !strings.Contains(said, "name a directory that can be made, with --journal or PHASEGATE_JOURNAL") {
+		t.Errorf("of a place that is none it says:\n%s", said)
+	}
+	y.calls(ExitDone, "run", "plan.yaml")
+	run := y.run()
+	y.edit(filepath.Join("phasegate-runs", run, journal.FileName), `"attempt":1`, `"attempt":2`)
+	for _, args := range [][]string{{"status"}, {"status", run}} {
+		if said := y.calls(ExitFailed, args...); !strings.Contains(said, "hint: phasegate audit "+run+" says what of it is proven") {
+			t.Errorf("%v says:\n%s", args, said)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -200,12 +201,19 @@ func TestTheAuth0EmulatorRefusesAWrongCallAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for content, want := range map[string]string{
-		`{"user": []}`:                         `unknown field "user"`,
-		`{"users": [{"name": "nobody"}]}`:      "neither e-mail address nor username",
-		`{"connections": [{"clients":["x"]}]}`: `names client "x", which is not there`,
-		`{} {}`:                                "there is more behind the object",
+		"{\n\"user\": []}":                    `line 2: json: unknown field "user"`,
+		"{\n\n\"users\": [{},]}":              "line 3: invalid character",
+		"{\"roles\": [{\n\"name\": 1}]}":      "line 2: json: cannot unmarshal number",
+		"":                                    "the file is empty",
+		`{"users": [{}, {"name": "nobody"}]}`: "users[1] has no email and no username",
+		`{"users": [{"email":"a@b.c"},{"email":"A@b.c"}], "connections":[{"name":"x"}]}`: "users[1]: put user",
+		`{"connections": [{"name":"y","clients":["x"]}]}`:                                `names client "x", which is not there`,
+		`{"actions": [{"name":"x","trigger":"pre-login"}]}`:                              `actions[0] has the trigger "pre-login": want one of [post-login `,
+		`{"clients": [{"name":"x","type":"spaa"}]}`:                                      `clients[0] has the type "spaa": want one of [`,
+		`{"apis": [{"name":"x"}]}`:                                                       "apis[0] has no identifier",
+		`{} {}`:                                                                          "there is more behind the object",
 	} {
-		file := filepath.Join(dir, fmt.Sprintf("%x.json", content))
+		file := filepath.Join(dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(content))))
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,8 @@ func (a *app) previewInJob(shown *preview) error {
 	}
 	err := a.job.Output("digest", shown.Digest)
 	if err == nil {
-		err = a.job.Summarize(shown.markdown())
+		shown.asked = a.job.Asked()
+		err = a.job.Summarize(shown.markdown(), "in this step's log")
 	}
 	if err != nil {
 		return fail(ExitFailed, fmt.Errorf("tell the job of the preview: %w", err))

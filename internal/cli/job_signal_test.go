@@ -205,6 +205,41 @@ func TestTheLastStepLeavesAloneWhatTheJobDidNotStop(t *testing.T) {
 	j.calls(ExitUsage, "rollback", "plan.yaml", "--if-stopped", "perhaps")
 }
 
+// Where the plan leaves a phase as it is when it fails, so does the last step of a
+// job, unless the workflow was started with if_stopped: always.
+func TestTheLastStepTakesBackWhatThePlanLeavesOnlyWhenItIsToldTo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, second string
+		stops        func(*job)
+		says         string
+	}{
+		{"failed", "exit 1", func(j *job) { j.calls(ExitFailed, "run", "plan.yaml") }, "is failed"},
+		{"cancelled", busy, func(j *job) {
+			step := j.step("exec phasegate run plan.yaml\n")
+			j.pid("second", "child")
+			step.cancelled(testsFirst, runnersSecond)
+		}, "stopped in a phase that the plan leaves as it is on failure"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			j := cancellable(t, c.second)
+			j.edit("plan.yaml", "on_failure: rollback", "on_failure: halt")
+			c.stops(j)
+			if said := j.calls(ExitDone, "rollback", "plan.yaml", "--if-stopped", "as-planned"); !strings.Contains(said, c.says) {
+				t.Errorf("as planned it says:\n%s", said)
+			}
+			if _, err := os.Stat(j.path("back", "stopped")); err == nil {
+				t.Error("it is taken back against the plan")
+			}
+			j.calls(ExitDone, "rollback", "plan.yaml", "--if-stopped", "always")
+			if _, err := os.Stat(j.path("back", "stopped")); err != nil || j.outputs()["status"] != "rolled_back" {
+				t.Errorf("it is not taken back: %v, outputs %v", err, j.outputs())
+			}
+		})
+	}
+}
+
 // A service that a step started is not the job's: it outlives it.
 func TestAStartedServiceOutlivesTheJob(t *testing.T) {
 	t.Parallel()

@@ -102,6 +102,17 @@ func answers(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }
 
+// exhausted is how GitHub refuses calls beyond the hour's limit.
+func exhausted(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("X-RateLimit-Remaining", "0")
+	w.WriteHeader(http.StatusForbidden)
+}
+
+// gone is an approval by somebody who has left GitHub since.
+func gone(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(w, `[{"state":"approved","comment":"","user":null,"environments":[{"name":"prod"}]}]`)
+}
+
 func TestReviewsOfTheJobsEnvironmentOpenTheGateOrSayWhyNot(t *testing.T) {
 	t.Parallel()
 	two := ", more_environments: [prod-2]"
@@ -117,6 +128,8 @@ func TestReviewsOfTheJobsEnvironmentOpenTheGateOrSayWhyNot(t *testing.T) {
 		{name: "of another environment", api: []http.HandlerFunc{history("approved bob staging")}, code: ExitWaiting, says: "without a review of environment prod"},
 		{name: "by whoever started it", api: []http.HandlerFunc{history("approved alice prod")}, code: ExitWaiting, says: "alice started the workflow"},
 		{name: "by whoever started the first attempt", environ: "GITHUB_TRIGGERING_ACTOR=carol", api: []http.HandlerFunc{history("approved alice prod")}, code: ExitWaiting, says: "alice started the workflow"},
+		{name: "by whoever started it, under a new name", environ: "GITHUB_ACTOR_ID=1", api: []http.HandlerFunc{history("approved alice-b prod")}, code: ExitWaiting, says: "alice-b started the workflow"},
+		{name: "by another account", environ: "GITHUB_ACTOR_ID=2", api: []http.HandlerFunc{history("approved bob prod")}},
 		{name: "by a program", api: []http.HandlerFunc{history("approved deploy[bot] prod")}, code: ExitWaiting, says: "a program's account"},
 		{name: "rejected", api: []http.HandlerFunc{history("rejected bob prod")}, code: ExitFailed, says: "rejected by bob"},
 		{name: "no digest", more: ", digest_in_comment: true", api: []http.HandlerFunc{history("approved bob prod looks good")}, code: ExitWaiting, says: "first 12 digits"},
@@ -126,10 +139,14 @@ func TestReviewsOfTheJobsEnvironmentOpenTheGateOrSayWhyNot(t *testing.T) {
 		{name: "two people, one environment", more: two, api: []http.HandlerFunc{history("approved bob prod", "approved carol prod")}, code: ExitWaiting, says: "without a review of environment prod-2"},
 		{name: "an earlier attempt's", environ: "GITHUB_RUN_ATTEMPT=2", api: []http.HandlerFunc{history("approved bob prod", "approved bob prod attempt 21")}, code: ExitWaiting, says: `say "attempt 2"`},
 		{name: "this attempt's", environ: "GITHUB_RUN_ATTEMPT=2", api: []http.HandlerFunc{history("approved bob prod", "approved bob prod Attempt 2, go")}},
-		{name: "no permission", api: []http.HandlerFunc{answers(http.StatusForbidden)}, code: ExitFailed, says: "actions: read"},
-		{name: "no token", environ: "GITHUB_TOKEN=", api: []http.HandlerFunc{history()}, code: ExitFailed, says: "github.token"},
+		{name: "no permission", api: []http.HandlerFunc{answers(http.StatusForbidden)}, code: ExitWaiting, says: "actions: read"},
+		{name: "no such run", api: []http.HandlerFunc{answers(http.StatusNotFound)}, code: ExitWaiting, says: "actions: read"},
+		{name: "a limit of its rate", api: []http.HandlerFunc{exhausted}, code: ExitWaiting, says: "limit of calls is used up"},
+		{name: "away", api: []http.HandlerFunc{answers(http.StatusInternalServerError)}, code: ExitWaiting, says: "GitHub answers with status 500"},
+		{name: "a person whose account is gone", api: []http.HandlerFunc{gone}, code: ExitWaiting, says: "whose account is gone"},
+		{name: "no token", environ: "GITHUB_TOKEN=", api: []http.HandlerFunc{history()}, code: ExitWaiting, says: "github.token"},
 		{name: "away for a moment", api: []http.HandlerFunc{answers(http.StatusBadGateway), history("approved bob prod")}},
-		{name: "not JSON", api: []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }}, code: ExitFailed, says: "read GitHub's answer"},
+		{name: "not JSON", api: []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }}, code: ExitWaiting, says: "read GitHub's answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,8 +182,10 @@ func TestAnApprovalByReviewIsKeptAsEvidence(t *testing.T) {
 	if got := j.outputs()["digest"]; got != shown.Digest {
 		t.Errorf("the preview's output is %q, its digest %q", got, shown.Digest)
 	}
-	if page := j.page(); !strings.Contains(page, "An approval covers digest `"+shown.Digest) {
-		t.Errorf("the preview's page:\n%s", page)
+	for _, want := range []string{"An approval covers digest `" + shown.Digest, "waits for a review of environment prod"} {
+		if page := j.page(); !strings.Contains(page, want) {
+			t.Errorf("the preview's page lacks %q:\n%s", want, page)
+		}
 	}
 	j = newJob(t, ", digest_in_comment: true", history("approved bob prod seen "+shown.Digest[:12]))
 	j.calls(ExitDone, "run", "plan.yaml", "--expect-digest", shown.Digest)
@@ -175,6 +194,107 @@ func TestAnApprovalByReviewIsKeptAsEvidence(t *testing.T) {
 		if !strings.Contains(strings.ReplaceAll(status, " ", ""), want) {
 			t.Errorf("the evidence lacks %s:\n%s", want, status)
 		}
+	}
+}
+
+// Which environment, why, what for and at which commit is no part of the plan, and
+// an approver has it before him all the same, whatever it says.
+func TestAPreviewSaysWhoStartedTheWorkflowAndWithWhat(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "", history())
+	j.write("event.json", `{"inputs":{"do":"run","environment":"production","reason":"move | them\n## `+"`"+`now`+"`"+`","run":"","if_stopped":null},"sender":{}}`)
+	j.environ = append(j.environ, "GITHUB_EVENT_PATH="+j.path("event.json"), "GITHUB_SHA=0123abc", "GITHUB_REF_NAME=main", "GITHUB_TRIGGERING_ACTOR=carol_x")
+	j.calls(ExitDone, "plan", "plan.yaml")
+	const want = "\n\nStarted by carol\\_x, again after alice, at commit `0123abc` of `main`.\n\n" +
+		"- do: `run`\n- environment: `production`\n- reason: `` move | them ## `now` ``\n\n"
+	if page := j.page(); !strings.Contains(page, want) {
+		t.Errorf("the page lacks %q:\n%s", want, page)
+	}
+	j = newJob(t, "", history()) // as for a pull request, which has no inputs
+	j.calls(ExitDone, "plan", "plan.yaml")
+	if page := j.page(); !strings.Contains(page, "\n\nStarted by alice.\n\n") {
+		t.Errorf("the page:\n%s", page)
+	}
+}
+
+// What turns the order of letters around, or none can see, would have an approver
+// read another command than the one that is carried out.
+func TestAPreviewHidesNothingOfACommand(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "", history())
+	j.environ = append(j.environ, "FIRST=exec:///bin/rm \u202etxt\u200b")
+	for _, shown := range []string{j.output("plan", "plan.yaml"), j.page()} {
+		if !strings.Contains(shown, "/bin/rm \ufffdtxt\ufffd stop") {
+			t.Errorf("it shows:\n%s", shown)
+		}
+	}
+}
+
+// A plan of a stranger's pull request is previewed in a job too, and what it says
+// commands neither the runner nor the page.
+func TestAPreviewedPlanCannotCommandTheRunner(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "", history())
+	j.edit("plan.yaml", "    on_failure", "    summary: \"x\\n::add-mask::evil\\n## ##[group]evil\"\n    on_failure")
+	for _, format := range []string{"text", "markdown", "json"} {
+		log := j.output("plan", "plan.yaml", "--format", format)
+		if !strings.Contains(log, "evil") || regexp.MustCompile(`(?m)^\s*::|##\[`).MatchString(log) {
+			t.Errorf("as %s it says:\n%s", format, log)
+		}
+	}
+	if page := j.page(); strings.Contains(page, "\n## #") || strings.Contains(page, "\n::") {
+		t.Errorf("the page:\n%s", page)
+	}
+}
+
+// Of a plan of any size the page is one that GitHub shows, with the digest; the log
+// and the file that is kept have all of it.
+func TestAPreviewThatIsTooLargeForThePageIsWholeInTheLogAndTheFile(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "", history())
+	const steps = 3000
+	var plan strings.Builder
+	plan.WriteString("version: 1\nname: big\nphases:\n  - name: change\n    irreversible: it is a toy\n    steps:\n")
+	for i := range steps {
+		fmt.Fprintf(&plan, "      - { id: stop-%d, task: service/stop, with: { service: %q } }\n", i, "exec:///bin/true"+strings.Repeat(" argument", 40))
+	}
+	j.write("plan.yaml", plan.String())
+	log := j.output("plan", "plan.yaml", "--keep", "kept.json")
+	page := j.page()
+	if len(page) > citest.MostSummary || !strings.Contains(page, "covers digest `"+j.outputs()["digest"]) || !strings.HasSuffix(page, "*The rest does not fit on this page; it is in this step's log.*\n") {
+		t.Errorf("the page has %d bytes, and begins with %.300s", len(page), page)
+	}
+	if open := strings.Count(page, "\n  ```text\n"); open == 0 || strings.Count(page, "\n  ```\n") != open {
+		t.Errorf("of %d blocks not all are closed", open)
+	}
+	kept, err := os.ReadFile(j.path("kept.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := fmt.Sprint("stop-", steps-1)
+	var shown preview
+	if err := json.Unmarshal(kept, &shown); err != nil || shown.Digest != j.outputs()["digest"] || shown.Phases[0].Steps[steps-1].ID != last {
+		t.Errorf("kept %.300s, %v", kept, err)
+	}
+	if !strings.Contains(log, last) {
+		t.Error("the log lacks the last step")
+	}
+}
+
+// A preview masks the secrets that are set, and no others; and it fails where GitHub
+// would drop the digest, without which no job behind an approval would start.
+func TestAPreviewMasksSecretsAndSaysWhereOneIsInTheDigest(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "", history())
+	j.write("plan.yaml", strings.Replace(fmt.Sprintf(jobPlan, ""), "env: { ", "env: { TOKEN: { secret: true }, OTHER: { secret: true }, ", 1))
+	j.environ = append(j.environ, "TOKEN=s3cret-canary")
+	said := j.calls(ExitDone, "plan", "plan.yaml")
+	if strings.Count(said, "::add-mask::") != 1 || !strings.Contains(said, "::add-mask::s3cret-canary\n") {
+		t.Errorf("it says:\n%s", said)
+	}
+	j.environ = append(j.environ, "OTHER="+j.outputs()["digest"][:1])
+	if said := j.calls(ExitFailed, "plan", "plan.yaml"); !strings.Contains(said, "a secret of 1 characters happens to be in output digest") {
+		t.Errorf("it says:\n%s", said)
 	}
 }
 
@@ -192,6 +312,33 @@ func TestAnotherPlanThanTheOneApprovedIsRefused(t *testing.T) {
 	if runs, err := os.ReadDir(j.path("phasegate-runs")); err == nil && len(runs) > 0 {
 		t.Errorf("a run was begun: %v", runs)
 	}
+}
+
+// Between the preview that an approver read and the job behind the approval the
+// plan changed, in a way that no rule minds: nothing is begun. The plan as it was
+// goes through.
+func TestAPlanThatWasEditedAfterItsPreviewIsNotRun(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "", history("approved bob prod"))
+	j.calls(ExitDone, "plan", "plan.yaml")
+	approved := j.outputs()["digest"]
+	plan := fmt.Sprintf(jobPlan, "")
+	for _, edited := range []string{
+		strings.Replace(plan, "env.SECOND", "env.BACK", 1),
+		strings.Replace(plan, "on_failure: rollback", "on_failure: halt", 1),
+		strings.Replace(plan, "environment: prod", "environment: dev", 1),
+	} {
+		j.write("plan.yaml", edited)
+		said := j.calls(ExitUsage, "run", "plan.yaml", "--expect-digest", approved)
+		if !strings.Contains(said, `, not "`+approved+`": it is not what was approved`) {
+			t.Errorf("it says:\n%s", said)
+		}
+	}
+	if runs, err := os.ReadDir(j.path("phasegate-runs")); err == nil && len(runs) > 0 {
+		t.Errorf("a run was begun: %v", runs)
+	}
+	j.write("plan.yaml", plan)
+	j.calls(ExitDone, "run", "plan.yaml", "--expect-digest", approved)
 }
 
 // Findings are commands to the runner, in a job too, where all else is guarded.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/medlogistics/phasegate/internal/pattern"
@@ -25,6 +26,22 @@ func openJournal(ctx context.Context, place string) (journal.Store, error) {
 		return journal.NewDir(place), nil
 	}
 	return journal.OpenPostgres(ctx, place)
+}
+
+// peekJournal opens the store at a place to read from it. It makes nothing there:
+// where there was never a run, the store is nil.
+func peekJournal(ctx context.Context, place string) (journal.Store, error) {
+	if !inDatabase(place) {
+		return openJournal(ctx, place)
+	}
+	store, err := journal.PeekPostgres(ctx, place)
+	if errors.Is(err, journal.ErrNeverUsed) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 func inDatabase(place string) bool {
@@ -61,7 +78,7 @@ func (a *app) dir() string {
 
 // apart refuses a journal in a database that the plan works on: what takes the
 // database back would take the journal of it back too.
-func (a *app) apart(ctx context.Context, environ plan.Environ) error {
+func (a *app) apart(ctx context.Context, p *plan.Plan, environ plan.Environ) error {
 	if !inDatabase(a.Journal) {
 		return nil
 	}
@@ -69,16 +86,35 @@ func (a *app) apart(ctx context.Context, environ plan.Environ) error {
 	if err != nil {
 		return fail(ExitFailed, err)
 	}
-	for _, secret := range environ.Secrets() {
-		if !connects(secret.Reveal()) {
-			continue
-		}
+	for _, dsn := range databases(p, environ) {
 		// A database that does not answer is for the plan's own steps to report.
-		if other, err := journal.Identify(ctx, secret.Reveal()); err == nil && own.Same(other) {
+		other, err := journal.Identify(ctx, dsn)
+		if errors.Is(err, journal.ErrUnidentified) {
+			return fail(ExitUsage, fmt.Errorf("whether the journal is in the database that the plan works on cannot be known: %w", err))
+		}
+		if err == nil && own.Same(other) {
 			return fail(ExitUsage, task.Hint(
 				fmt.Errorf("the journal is in database %s, which the plan works on: a rollback would wipe it", own.Name),
 				"keep the journal in a database of its own, such as one named phasegate on the same server"))
 		}
 	}
 	return nil
+}
+
+// databases returns the connection strings among the plan's secret variables and
+// the secret inputs of its steps, which may put one together, each once.
+func databases(p *plan.Plan, environ plan.Environ) []string {
+	secrets := environ.Secrets()
+	for _, phase := range p.Phases {
+		for _, step := range slices.Concat(phase.Gates, phase.Steps, phase.Rollback) {
+			secrets = append(secrets, step.Secrets(environ)...)
+		}
+	}
+	var found []string
+	for _, secret := range secrets {
+		if dsn := secret.Reveal(); connects(dsn) && !slices.Contains(found, dsn) {
+			found = append(found, dsn)
+		}
+	}
+	return found
 }

@@ -19,6 +19,9 @@ import (
 	"github.com/medlogistics/phasegate/tasks"
 )
 
+// namePlan is said where a plan's name leads nowhere.
+const namePlan = "name a plan file, or a plan that ships with phasegate: auth0-tenant, auth0-migration, auth0-migration-online, password-resets or api-key-removal"
+
 // load reads a plan and prints what is wrong with it.
 func (a *app) load(path string) (*plan.Plan, error) {
 	path, err := a.unpack(path)
@@ -27,7 +30,7 @@ func (a *app) load(path string) (*plan.Plan, error) {
 	}
 	p, findings, err := plan.Load(path, tasks.All())
 	if err != nil {
-		return nil, fail(ExitUsage, task.Hint(err, "name a plan file, or a plan that ships with phasegate: auth0-migration, auth0-migration-online or api-key-removal"))
+		return nil, fail(ExitUsage, task.Hint(err, namePlan))
 	}
 	if p == nil { // warnings are for validate: here they would only hide what happens
 		if _, err := findings.WriteTo(a.Err); err != nil {
@@ -116,7 +119,7 @@ func (a *app) bind(ctx context.Context, p *plan.Plan) (runner.Options, error) {
 	if err != nil {
 		return runner.Options{}, err
 	}
-	if err := a.apart(ctx, environ); err != nil {
+	if err := a.apart(ctx, p, environ); err != nil {
 		return runner.Options{}, err
 	}
 	secrets := environ.Secrets()

@@ -11,9 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"os/user"
 	"runtime/debug"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 
@@ -45,12 +43,7 @@ func System() Surroundings {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// Nor may a crash, of this process or of a child, leave its memory on a disk.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
-	s := Surroundings{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper()}
-	if account, err := user.Current(); err == nil {
-		s.Account = account.Username
-	} else {
-		s.Account = strconv.Itoa(os.Getuid())
-	}
+	s := Surroundings{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: envconfig.OsLookuper(), Account: account()}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		// A question goes to the terminal even where the standard error is kept in a file.
 		if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
@@ -75,6 +68,7 @@ type settings struct {
 type app struct {
 	Surroundings
 	settings
+	stdout *output // what Out leads to
 	level  slog.Level
 	log    *slog.Logger
 	person *dialog // nil where nobody is there
@@ -96,7 +90,9 @@ func Main(args []string, around Surroundings) int {
 }
 
 func newApp(around Surroundings) *app {
-	a := &app{Surroundings: around, open: openJournal, shown: &atomic.Pointer[view]{}, atOnce: make(chan struct{})}
+	stdout := &output{to: around.Out}
+	around.Out = stdout
+	a := &app{Surroundings: around, stdout: stdout, open: openJournal, shown: &atomic.Pointer[view]{}, atOnce: make(chan struct{})}
 	if around.Person != nil {
 		a.person = &dialog{lines: bufio.NewReader(around.Person), to: around.Person}
 	}
@@ -104,19 +100,22 @@ func newApp(around Surroundings) *app {
 }
 
 func (a *app) main(args []string) int {
-	defer a.flush()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	ended := make(chan error, 1)
 	go func() { ended <- root.ExecuteContext(context.Background()) }()
+	var err error
 	select {
-	case err := <-ended:
-		return a.report(err)
+	case err = <-ended:
 	case <-a.atOnce:
-		return a.report(a.cutShort())
+		err = a.cutShort()
 	}
+	defer a.flush() // also what is told now
+	code := a.report(err)
+	a.flush()
+	return a.isWhole(code, err)
 }
 
 // report prints an error with its hint, and returns the exit code.

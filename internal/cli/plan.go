@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,9 @@ type preview struct {
 	Contacts  []contact        `json:"contacts"`
 	DiskBytes int64            `json:"disk_bytes"` // that is needed, as far as is known
 	Phases    []phasePreview   `json:"phases"`
-	Rollbacks []rollbackSketch `json:"rollbacks"` // what taking back does, by the phase that has begun
+	Rollbacks []rollbackSketch `json:"rollbacks"`                // what taking back does, by the phase that has begun
+	Unread    string           `json:"journal_unread,omitempty"` // why nothing is known of earlier runs
+	asked     string           // who started the job's workflow and with what, in Markdown; "" in none
 }
 
 type variable struct {
@@ -51,6 +55,11 @@ type phasePreview struct {
 	Gates        []stepPreview `json:"gates"`
 	Steps        []stepPreview `json:"steps"`
 	Rollback     []stepPreview `json:"rollback"`
+
+	Measured     *runner.Measurement `json:"measured"`          // when this plan's phase was last carried out; null if it never was
+	MeasuredBack *runner.Measurement `json:"measured_rollback"` // when it was last taken back
+	Watched      bool                `json:"watched"`           // by a probe, without which a downtime is always 0
+	unread       bool                // nothing is known of earlier runs
 }
 
 type stepPreview struct {
@@ -68,24 +77,33 @@ type rollbackSketch struct {
 	Hooks []string `json:"hooks"` // phase/step, in their order
 	Stays []string `json:"stays"` // what is not taken back, and why
 	Loses []string `json:"loses"` // what is lost by it
+
+	MeasuredMS *int64 `json:"measured_ms"` // what it took the last time, in milliseconds; null if a phase of it was never taken back
+	unread     bool   // nothing is known of earlier runs
 }
+
+const planDoes = `Plan prints what a run would do: phases and steps, the commands and the SQL that
+would run, how many users would be created and how long that takes, the disk that
+is needed, what a rollback would do from each point, and the digest that an
+approval covers. How long users are without the service, and how long a rollback
+takes, is what the journals prove of the last run or rehearsal of this very plan;
+without one it says that nobody measured it, and of a journal that cannot be read,
+why. It reads, it changes nothing. Where a variable is not set, what depends on it
+stays unknown. In a job of GitHub Actions it is on the job's page too,
+and the job's output digest is the plan's.
+
+Exit codes: 0 done; 2 wrong call; 3 the plan has errors.`
 
 func (a *app) previewPlan() *cobra.Command {
 	format := "text"
-	var from, to string
+	var from, to, keep string
 	command := &cobra.Command{
 		Use:   "plan PLAN",
 		Short: "Say what a run would do, for whoever approves it",
-		Long: `Plan prints what a run would do: phases and steps, the commands and the SQL that
-would run, how many users would be created and how long that takes, the disk that
-is needed, what a rollback would do from each point, and the digest that an
-approval covers. It reads, it changes nothing. Where a variable is not set, what
-depends on it stays unknown. In a job of GitHub Actions it is on the job's page too,
-and the job's output digest is the plan's.
-
-Exit codes: 0 done; 2 wrong call; 3 the plan has errors.`,
+		Long:  planDoes,
 		Example: `  phasegate plan plans/auth0-migration.yaml
-  phasegate plan plans/auth0-migration.yaml --format markdown > preview.md`,
+  phasegate plan plans/auth0-migration.yaml --format markdown > preview.md
+  phasegate plan plans/auth0-migration.yaml --keep preview.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, ok := previewFormats()[format]
@@ -107,6 +125,9 @@ Exit codes: 0 done; 2 wrong call; 3 the plan has errors.`,
 			if err != nil {
 				return err
 			}
+			if err := shown.keep(keep); err != nil {
+				return err
+			}
 			if err := a.previewInJob(shown); err != nil {
 				return err
 			}
@@ -117,6 +138,7 @@ Exit codes: 0 done; 2 wrong call; 3 the plan has errors.`,
 	set.StringVar(&format, "format", format, "text, json or markdown")
 	set.StringVar(&from, "from", "", "from this phase on")
 	set.StringVar(&to, "to", "", "up to this phase")
+	set.StringVar(&keep, "keep", "", "file to write the preview to as JSON, beside what is printed")
 	for _, flag := range []string{"from", "to"} {
 		_ = command.RegisterFlagCompletionFunc(flag, a.completePhases)
 	}
@@ -131,10 +153,30 @@ func previewFormats() map[string]func(*app, *preview) error {
 }
 
 func (a *app) previewJSON(shown *preview) error {
-	encoder := json.NewEncoder(a.Out)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(shown); err != nil {
+	if err := shown.encode(a.Out); err != nil {
 		return fail(ExitFailed, fmt.Errorf("print the preview: %w", err))
+	}
+	return nil
+}
+
+func (shown *preview) encode(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(shown)
+}
+
+// keep writes the preview to a file too, if one is named.
+func (shown *preview) keep(file string) error {
+	if file == "" {
+		return nil
+	}
+	var b strings.Builder
+	err := shown.encode(&b)
+	if err == nil {
+		err = writeFile(file, b.String())
+	}
+	if err != nil {
+		return fail(ExitFailed, fmt.Errorf("keep the preview: %w", err))
 	}
 	return nil
 }
@@ -146,6 +188,7 @@ func (a *app) foresee(ctx context.Context, p *plan.Plan, from, to string) (*prev
 	if missing != nil {
 		environ = p.Known(a.Lookup)
 	}
+	a.maskInJob(given(p, a.Lookup))
 	mask := redact.NewMasker(environ.Secrets()...)
 	o := runner.Options{Environ: environ, From: from, To: to, Dir: a.dir(), Log: a.logger(mask)}
 	shown := sketch(p, a.Lookup)
@@ -162,7 +205,22 @@ func (a *app) foresee(ctx context.Context, p *plan.Plan, from, to string) (*prev
 		return nil, told(nil, err)
 	}
 	shown.total(p)
+	a.measure(ctx, p, shown)
+	if ctx.Err() != nil {
+		return nil, fail(ExitFailed, context.Cause(ctx))
+	}
 	return shown, nil
+}
+
+// given are the secrets that have a value.
+func given(p *plan.Plan, lookup interface{ Lookup(string) (string, bool) }) []redact.Secret {
+	var secrets []redact.Secret
+	for _, v := range p.Env {
+		if value, _ := lookup.Lookup(v.Name); v.Secret && value != "" {
+			secrets = append(secrets, redact.NewSecret(value))
+		}
+	}
+	return secrets
 }
 
 // sketch is what the plan alone tells.
@@ -219,6 +277,9 @@ func (at *phasePreview) add(p *plan.Plan, f runner.Foreseen, missing error, mask
 	}
 	switch f.Kind {
 	case journal.KindGate:
+		if environments, _ := step.Reviewed(); len(environments) > 0 {
+			s.Does = append(s.Does, "in GitHub Actions, waits for a review of environment "+strings.Join(environments, ", and for another person's of "))
+		}
 		at.Gates = append(at.Gates, s)
 	case journal.KindStep:
 		at.Steps = append(at.Steps, s)

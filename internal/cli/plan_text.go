@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/medlogistics/phasegate/ci"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -21,6 +22,9 @@ func (a *app) previewText(shown *preview) error {
 	if shown.DiskBytes > 0 {
 		fmt.Fprintf(w, "disk     %s are needed\n", task.Bytes(shown.DiskBytes))
 	}
+	if shown.Unread != "" {
+		fmt.Fprintf(w, "journal  nothing is known of earlier runs: %s\n", shown.Unread)
+	}
 	for _, phase := range shown.Phases {
 		fmt.Fprintf(w, "\n%s  %s\n", phase.Name, phase.Summary)
 		for _, note := range phase.notes() {
@@ -33,7 +37,7 @@ func (a *app) previewText(shown *preview) error {
 	fmt.Fprintln(w, "\nWhat a rollback would do")
 	for _, r := range shown.Rollbacks {
 		fmt.Fprintf(w, "  after %s has begun: %s\n", r.After, r.sentence())
-		for _, line := range append(prefixed("stays: ", r.Stays), prefixed("lost: ", r.Loses)...) {
+		for _, line := range r.rest() {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
@@ -76,6 +80,9 @@ func (p phasePreview) notes() []string {
 	if p.BudgetMS > 0 {
 		notes = append(notes, "users may be without the service for "+milliseconds(p.BudgetMS)+" at most")
 	}
+	if expected := p.downtime(); expected != "" {
+		notes = append(notes, expected)
+	}
 	switch {
 	case p.Irreversible != "":
 		notes = append(notes, "not taken back: "+p.Irreversible)
@@ -90,7 +97,7 @@ func (p phasePreview) notes() []string {
 func (s stepPreview) about() string {
 	about := s.Task
 	if s.Summary != "" {
-		about += ": " + s.Summary
+		about += ": " + ci.Visible(s.Summary)
 	}
 	if s.DurationMS > 0 {
 		about += " (about " + milliseconds(s.DurationMS) + ")"
@@ -113,6 +120,9 @@ func (s stepPreview) lines() []string {
 	if s.Unknown != "" {
 		lines = append(lines, "unknown: "+s.Unknown)
 	}
+	for i, line := range lines {
+		lines[i] = ci.Visible(line)
+	}
 	return lines
 }
 
@@ -121,6 +131,15 @@ func (r rollbackSketch) sentence() string {
 		return "there is nothing to take back"
 	}
 	return strings.Join(r.Hooks, ", then ")
+}
+
+// rest is what stays, what is lost, and how long it takes.
+func (r rollbackSketch) rest() []string {
+	rest := append(prefixed("stays: ", r.Stays), prefixed("lost: ", r.Loses)...)
+	if lasted := r.lasted(); lasted != "" {
+		rest = append(rest, lasted)
+	}
+	return rest
 }
 
 func prefixed(prefix string, lines []string) []string {

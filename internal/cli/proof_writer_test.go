@@ -46,7 +46,7 @@ func (s *stage) write(number int) *writers {
 			client := &http.Client{Timeout: 30 * time.Second}
 			for ctx.Err() == nil {
 				w.once(client, key, order)
-				time.Sleep(5 * time.Millisecond) // the machine has more to do
+				time.Sleep(20 * time.Millisecond) // the machine has more to do
 			}
 		})
 	}

@@ -176,7 +176,10 @@ func (a *app) leadUp(ctx context.Context, before *plan.Plan, box *sandbox.Sandbo
 	if err := (&rehearsal{app: a, plan: before, box: box, pass: &pass{}}).run(ctx); err != nil {
 		return fmt.Errorf("carry out %s first: %w", before.Name, err)
 	}
-	return box.SetPasswords()
+	if err := box.SetPasswords(); err != nil {
+		return err
+	}
+	return box.LetTimePass(ctx)
 }
 
 // A rehearsal is one pass at work.

@@ -21,6 +21,7 @@ the rollback hooks that the plan has for each. It goes on after a failure and
 says all of them at the end. Called again, it takes up the phases that are not back.
 
 The run is the plan's newest that changed something, or the one that --run names.
+Where the newest is back already, nothing is done: no call takes back more than one.
 With --if-stopped it is the newest, and only if it was stopped: as-planned takes
 it back where the plan has on_failure: rollback for the phase in which a signal, a
 timeout or a death stopped it, always wherever it failed or stopped. A run that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -94,15 +95,18 @@ func (a *app) carryOut(
 	do func(context.Context, *plan.Plan, runner.Options) (*journal.State, error),
 ) error {
 	forgetStart() // reading the plan was a part of it
+	lines := func(journal.Event) {}
+	if json {
+		l := a.jsonLines()
+		defer l.close() // the last of all: the run has been let go of, and a signal ends the call
+		lines = l.observe
+	}
 	family := command.NewFamily()
 	ctx, stop := a.headOf(ctx, family)
 	defer stop()
 	view := a.newView(p)
 	defer view.close()
-	o.Observe, o.Progress = view.observe, view.progress
-	if json {
-		o.Observe = both(a.jsonLines(), view.observe)
-	}
+	o.Observe, o.Progress = both(lines, view.observe), view.progress
 	if a.person != nil {
 		o.Ask = view.ask
 	}
@@ -133,8 +137,11 @@ func (a *app) carryOut(
 func told(state *journal.State, err error) error {
 	_, damaged := errors.AsType[*journal.DamagedError](err)
 	mend := "make it writable"
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		mend = "make room on its disk"
+	case errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrNotExist):
+		mend = "name a directory that can be made, with --journal or PHASEGATE_JOURNAL"
 	}
 	if !damaged && task.HintOf(err) == "" {
 		err = task.Hint(err, "nothing is done that is not in the journal: "+mend+", then call again")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -24,6 +25,9 @@ func (a *app) listRuns(states []*journal.State) error {
 		command := next(s)
 		if command != "" && newest[s.Plan] {
 			command += " --run " + s.Run
+		}
+		if sign := toSign(s); sign != "" {
+			command = sign + ", then " + command
 		}
 		plan := s.Plan
 		if s.Rehearsal {
@@ -62,6 +66,7 @@ func (a *app) show(s *journal.State) error {
 		line("reason", s.Reason)
 		line("hint", s.Hint)
 	}
+	line("approve", toSign(s))
 	if command := next(s); command != "" {
 		line("next", command+" --run "+s.Run)
 	}
@@ -144,6 +149,23 @@ func next(s *journal.State) string {
 		return "phasegate run " + s.File
 	case journal.RollingBack, journal.RollbackIncomplete:
 		return "phasegate rollback " + s.File
+	}
+	return ""
+}
+
+// toSign is the command by which people approve what the run waits for, "" where
+// it waits for no signature.
+func toSign(s *journal.State) string {
+	if s.Held || s.Rehearsal || s.Status != journal.Waiting {
+		return ""
+	}
+	for _, phase := range s.Phases {
+		for _, step := range phase.Steps {
+			var receipt struct{ Command string }
+			if step.Status == journal.Waiting && json.Unmarshal(step.Receipt, &receipt) == nil && receipt.Command != "" {
+				return receipt.Command
+			}
+		}
 	}
 	return ""
 }

@@ -75,14 +75,22 @@ func (a *app) states(ctx context.Context, args []string) ([]*journal.State, erro
 		case errors.Is(err, journal.ErrNotFound):
 			return nil, fail(ExitUsage, task.Hint(err, "phasegate status lists the runs"))
 		case err != nil && len(args) == 0:
-			unread = cmp.Or(unread, fail(ExitFailed, err))
+			unread = cmp.Or(unread, fail(ExitFailed, unreadable(err)))
 			continue
 		case err != nil:
-			return nil, fail(ExitFailed, err)
+			return nil, fail(ExitFailed, unreadable(err))
 		}
 		states = append(states, state)
 	}
 	return states, unread
+}
+
+// unreadable says how to see what is left of a damaged journal.
+func unreadable(err error) error {
+	if damage, ok := errors.AsType[*journal.DamagedError](err); ok {
+		return task.Hint(err, "phasegate audit "+damage.Run+" says what of it is proven")
+	}
+	return err
 }
 
 func (a *app) printJSON(states []*journal.State, one bool) error {

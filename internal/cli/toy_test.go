@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -111,8 +113,17 @@ func (y *toy) shell(line string) *call {
 	return y.starts(exec.CommandContext(y.Context(), "bash", "-c", line))
 }
 
+// heeded has SIGHUP reach children also where the tests run under nohup: what is
+// ignored is inherited, what is caught is not.
+var heeded = sync.OnceFunc(func() {
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+})
+
 func (y *toy) starts(cmd *exec.Cmd) *call {
 	y.Helper()
+	heeded()
 	said, err := os.CreateTemp(y.TempDir(), "said")
 	if err != nil {
 		y.Fatal(err)

@@ -71,7 +71,7 @@ func (a *app) validateAll(paths []string, write func([]validated) error) error {
 		}
 		p, findings, err := plan.Load(path, tasks.All())
 		if err != nil {
-			return fail(ExitUsage, task.Hint(err, "name a plan file, or a plan that ships with phasegate: auth0-migration, auth0-migration-online or api-key-removal"))
+			return fail(ExitUsage, task.Hint(err, namePlan))
 		}
 		all = append(all, validated{path, p, findings})
 	}

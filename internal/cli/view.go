@@ -27,6 +27,7 @@ type view struct {
 	asking bool      // a question stands where the moving line would
 
 	announced string // the phase that the last question was about
+	rested    string // the gate whose receipts were shown
 
 	quit  chan struct{}
 	once  sync.Once

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -118,9 +119,16 @@ func (c Command) words(tail *tail) io.Writer {
 	return io.MultiWriter(tail, c.Stderr)
 }
 
+// nothing is what a program reads that is given nothing. Os/exec would open it
+// anew for each.
+var nothing = sync.OnceValues(func() (*os.File, error) { return os.Open(os.DevNull) })
+
 func (c Command) prepare(cmd *exec.Cmd, mark string, stderr io.Writer) *exec.Cmd {
 	cmd.Env = environ(mark, c.Env)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Dir, c.Stdin, c.Stdout, stderr
+	if empty, err := nothing(); c.Stdin == nil && err == nil {
+		cmd.Stdin = empty
+	}
 	if c.Log != nil {
 		// A pipe of ours would break under the daemon when we end, and keep us waiting until it does.
 		cmd.Stdout, cmd.Stderr = c.Log, c.Log

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -75,13 +74,18 @@ const trackingVariable = "RUNNER_TRACKING_ID"
 // then the program's own. What has no mark, such as a service that was started, is
 // to outlive the call, and the job of GitHub Actions too.
 func environ(mark string, own []string) []string {
-	inherited := slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, familyVariable+"=") || mark == "" && strings.HasPrefix(variable, trackingVariable+"=")
-	})
-	if mark != "" {
-		inherited = append(inherited, familyVariable+"="+mark)
+	inherited := os.Environ()
+	variables := make([]string, 0, len(inherited)+1+len(own))
+	for _, variable := range inherited {
+		if strings.HasPrefix(variable, familyVariable+"=") || mark == "" && strings.HasPrefix(variable, trackingVariable+"=") {
+			continue
+		}
+		variables = append(variables, variable)
 	}
-	return append(inherited, own...)
+	if mark != "" {
+		variables = append(variables, familyVariable+"="+mark)
+	}
+	return append(variables, own...)
 }
 
 // run runs a program to its end. A nil family only does that.

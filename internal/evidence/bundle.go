@@ -96,7 +96,10 @@ func (b *Bundle) unsealed(ctx context.Context, size int64) error {
 }
 
 func (b *Bundle) readManifest() error {
-	if n := len(b.zip.File); n == 0 || n > maxEntries+1 || b.zip.File[n-1].Name != manifestName {
+	switch n := len(b.zip.File); {
+	case n > maxEntries+1:
+		return fmt.Errorf("it has %d entries, more than %d", n, maxEntries+1)
+	case n == 0 || b.zip.File[n-1].Name != manifestName:
 		return errors.New("its last entry is not its manifest")
 	}
 	text, err := b.content(b.zip.File[len(b.zip.File)-1])
@@ -157,7 +160,10 @@ func roleAt(i int, e Entry) string {
 
 // whole holds that an entry has the size and the hash that the manifest says.
 func (b *Bundle) whole(ctx context.Context, file *zip.File, e Entry) error {
-	if e.Bytes < 0 || e.Bytes > maxEntry || file.UncompressedSize64 != uint64(e.Bytes) {
+	if file.UncompressedSize64 > maxEntry {
+		return fmt.Errorf("it is larger than %d bytes", maxEntry)
+	}
+	if e.Bytes < 0 || file.UncompressedSize64 != uint64(e.Bytes) {
 		return fmt.Errorf("it has %d bytes, and the manifest says %d", file.UncompressedSize64, e.Bytes)
 	}
 	r, err := file.Open()
@@ -232,9 +238,15 @@ func (b *Bundle) plan() Plan {
 		return p
 	}
 	sums := map[string][sha256.Size]byte{}
-	for _, entry := range b.Manifest.Entries {
+	p.Lists = Lists{}
+	for i, entry := range b.Manifest.Entries {
 		if entry.Role != roleFile {
 			continue
+		}
+		if entry.Bytes <= maxList {
+			if content, err := b.content(b.zip.File[i]); err == nil {
+				p.Lists.add(entry.Of, content)
+			}
 		}
 		if sums[entry.Of], err = sumsOf(entry); err != nil {
 			p.Broken = err

@@ -273,7 +273,8 @@ type parts struct {
 	names    []string // in their order, without the manifest
 	content  map[string]string
 	manifest Manifest
-	mode     fs.FileMode // of the last entry
+	mode     fs.FileMode       // of the last entry
+	sizes    map[string]uint64 // that an entry's header claims, whatever is in it
 }
 
 func take(t *testing.T, path string) *parts {
@@ -335,9 +336,14 @@ func (p *parts) sealed(t *testing.T) string {
 		if i == len(p.names)-1 {
 			header.SetMode(p.mode)
 		}
-		to, err := w.CreateHeader(header)
+		content, create := []byte(p.content[name]), w.CreateHeader
+		if size, lies := p.sizes[name]; lies {
+			content, create = deflated(t, content), w.CreateRaw
+			header.CompressedSize64, header.UncompressedSize64 = uint64(len(content)), size
+		}
+		to, err := create(header)
 		if err == nil {
-			_, err = io.WriteString(to, p.content[name])
+			_, err = to.Write(content)
 		}
 		if err != nil {
 			t.Fatal(err)

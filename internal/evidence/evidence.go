@@ -104,6 +104,7 @@ type Plan struct {
 	Path   string
 	Digest string            // SHA-256 of the plan and its files, in hex
 	Files  map[string]string // SHA-256 of each of them, as [plan.Plan.Sums] has them; nil where that is not known
+	Lists  Lists             // of signers, among them
 	Absent error             // why there is none to be looked at
 	Broken error             // why it has no digest: it is no plan, or a file that it names is gone
 }
@@ -127,7 +128,11 @@ func Look(ctx context.Context, r Record) (*Report, error) {
 			report.Findings = append(report.Findings, r.expected(events))
 		}
 		report.Findings = append(report.Findings, r.plan(events))
-		report.Findings = append(report.Findings, stated(events, state)...)
+		lists := r.Plan.Lists
+		if r.Plan.Digest != state.Digest {
+			lists = nil // they are those of another plan
+		}
+		report.Findings = append(report.Findings, stated(events, state, lists)...)
 	}
 	for _, c := range claims(events) {
 		found, err := c.look(ctx, r.Files)

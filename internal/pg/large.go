@@ -2,7 +2,9 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -64,33 +66,72 @@ const (
 
 // SumLarge reads the large objects in conn's transaction.
 func SumLarge(ctx context.Context, conn *pgx.Conn) (l LargeObjects, err error) {
+	err = eachLarge(ctx, conn, "false", func(o largeStart) error { return l.read(ctx, conn, o) })
+	return l, err
+}
+
+// A LargeObject is one of a database.
+type LargeObject struct {
+	OID    uint32
+	Marked bool   // the condition holds
+	Hash   string // of its oid and content
+}
+
+// LargeEach reads the large objects in conn's transaction one by one, in the
+// order of their oids. The condition is SQL on pg_largeobject_metadata. Nothing
+// comes behind an error.
+func LargeEach(ctx context.Context, conn *pgx.Conn, condition string) iter.Seq2[LargeObject, error] {
+	return func(yield func(LargeObject, error) bool) {
+		err := eachLarge(ctx, conn, condition, func(o largeStart) error {
+			var one LargeObjects
+			if err := one.read(ctx, conn, o); err != nil {
+				return err
+			}
+			if !yield(LargeObject{o.OID, o.Marked, one.Hash}, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(LargeObject{}, err)
+		}
+	}
+}
+
+// errEnough ends the reading of large objects.
+var errEnough = errors.New("enough")
+
+// eachLarge calls read for each large object, in the order of their oids. It
+// holds a few of their first pieces at a time.
+func eachLarge(ctx context.Context, conn *pgx.Conn, condition string, read func(largeStart) error) error {
 	for next := int64(0); ; {
-		rows, err := conn.Query(ctx, `
-			select oid, lo_get(oid, 0, $2) from pg_largeobject_metadata where oid >= $1::bigint::oid order by oid limit $3`,
+		rows, err := conn.Query(ctx, fmt.Sprintf(`
+			select oid, %s, lo_get(oid, 0, $2) from pg_largeobject_metadata where oid >= $1::bigint::oid order by oid limit $3`, condition),
 			next, largePiece, largeBatch)
 		if err != nil {
-			return l, fmt.Errorf("read the large objects: %w", err)
+			return fmt.Errorf("read the large objects: %w", err)
 		}
 		batch, err := pgx.CollectRows(rows, pgx.RowToStructByPos[largeStart])
 		if err != nil {
-			return l, fmt.Errorf("read the large objects: %w", err)
+			return fmt.Errorf("read the large objects: %w", err)
 		}
 		for _, o := range batch {
-			if err := l.read(ctx, conn, o); err != nil {
-				return l, fmt.Errorf("read large object %d: %w", o.OID, err)
+			if err := read(o); err != nil {
+				return fmt.Errorf("read large object %d: %w", o.OID, err)
 			}
 			next = int64(o.OID) + 1
 		}
 		if len(batch) < largeBatch || next > 1<<32-1 {
-			return l, nil
+			return nil
 		}
 	}
 }
 
 // largeStart is a large object with its first piece.
 type largeStart struct {
-	OID   uint32
-	Piece []byte
+	OID    uint32
+	Marked bool
+	Piece  []byte
 }
 
 func (l *LargeObjects) read(ctx context.Context, conn *pgx.Conn, o largeStart) error {

@@ -35,6 +35,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 		_, err = conn.Exec(ctx, endless, false)
 	}
 	if err == nil {
+		_, _ = conn.Exec(ctx, widowed) // not every system can tell the server
 		err = tryLock(ctx, conn, key)
 	}
 	if err != nil {
@@ -43,6 +44,11 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	}
 	return &Lock{conn}, nil
 }
+
+// widowed has the server look, while a statement runs, whether the process that
+// asked for it is still there: it would end a copy of gigabytes that was begun for
+// one that was killed, and keep the lock until then.
+const widowed = `select set_config(name, '250ms', false) from pg_settings where name = 'client_connection_check_interval'`
 
 // grace is how long the session of a process that was just killed may take to
 // end, and no reason to keep the next one off.

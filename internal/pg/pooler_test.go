@@ -2,37 +2,45 @@ package pg_test
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/medlogistics/phasegate/internal/pg"
-	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/pgbouncertest"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-func TestPoolerInTransactionModeIsRefused(t *testing.T) {
+func TestPoolerThatSharesSessionsIsRefused(t *testing.T) {
 	t.Parallel()
-	pooler := startPooler(t, postgrestest.Database(t), false)
-	_, err := pg.Acquire(t.Context(), pooler)
-	if err == nil || !strings.Contains(err.Error(), "connection pooler in transaction mode") {
-		t.Errorf("through a transaction pooler: %v", err)
+	dsn := postgrestest.Database(t)
+	for _, mode := range []pgbouncertest.Mode{pgbouncertest.Transaction, pgbouncertest.Statement} {
+		_, err := pg.Acquire(t.Context(), pgbouncertest.Through(t, dsn, mode))
+		if err == nil || !strings.Contains(err.Error(), "connection pooler in transaction mode") {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if !strings.Contains(task.HintOf(err), "server's own address") {
+			t.Errorf("%s: hint %q", mode, task.HintOf(err))
+		}
 	}
-	if !strings.Contains(task.HintOf(err), "server's own address") {
-		t.Errorf("hint %q", task.HintOf(err))
+}
+
+// With one session for all, the second client would wait for the first for ever.
+func TestSmallestPoolIsRefusedToo(t *testing.T) {
+	t.Parallel()
+	through := pgbouncertest.Through(t, postgrestest.Database(t), pgbouncertest.Transaction, "default_pool_size = 1")
+	if _, err := pg.Acquire(t.Context(), through); err == nil || !strings.Contains(err.Error(), "connection pooler") {
+		t.Errorf("through a pool of one: %v", err)
 	}
 }
 
 func TestPoolerInSessionModeIsLetThrough(t *testing.T) {
 	t.Parallel()
-	conn := connect(t, startPooler(t, postgrestest.Database(t), true))
+	conn := connect(t, pgbouncertest.Through(t, postgrestest.Database(t), pgbouncertest.Session))
 	if err := pg.Direct(t.Context(), conn); err != nil {
 		t.Errorf("through a session pooler: %v", err)
 	}
@@ -45,118 +53,41 @@ func TestDirectConnectionIsKnown(t *testing.T) {
 	}
 }
 
-// pooler hands a session of the server to one client after the other, as
-// PgBouncer does, with process numbers of its own. It speaks the simple query
-// protocol only.
-type pooler struct {
-	dsn     string
-	session bool // a session for each client, or one for all, a transaction at a time
-
-	mu     sync.Mutex // held by the client whose transaction is open
-	shared *pgproto3.Frontend
-}
-
-func startPooler(t *testing.T, dsn redact.Secret, session bool) redact.Secret {
-	t.Helper()
-	p := &pooler{dsn: dsn.Reveal(), session: session}
-	frontend, err := p.server(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.shared = frontend
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for number := uint32(1); ; number++ {
-			client, err := listener.Accept()
-			if err != nil {
-				return
+// What one look misses in a pool at work, the next ones find.
+func TestBusyPoolIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, turns := range []string{"server_round_robin = 0", "server_round_robin = 1"} {
+		through := pgbouncertest.Through(t, postgrestest.Database(t), pgbouncertest.Transaction, "default_pool_size = 10", turns)
+		ctx, stop := context.WithCancel(t.Context())
+		var clients sync.WaitGroup
+		for range 8 {
+			conn := connect(t, through)
+			clients.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = conn.Exec(ctx, "select 1", pgx.QueryExecModeSimpleProtocol)
+				}
+			})
+		}
+		for range 20 {
+			conn := connect(t, through)
+			if err := pg.Direct(t.Context(), conn); err == nil || !strings.Contains(err.Error(), "connection pooler") {
+				t.Errorf("%s: %v", turns, err)
 			}
-			go p.serve(client, number)
+			pg.Close(conn)
 		}
-	}()
-	return redact.NewSecret(edit(t, dsn, func(u *url.URL) {
-		u.Host = listener.Addr().String()
-		u.RawQuery = "sslmode=disable"
-	}))
-}
-
-func (p *pooler) server(ctx context.Context) (*pgproto3.Frontend, error) {
-	conn, err := pgconn.Connect(ctx, p.dsn)
-	if err != nil {
-		return nil, err
-	}
-	hijacked, err := conn.Hijack()
-	if err != nil {
-		return nil, err
-	}
-	return hijacked.Frontend, nil
-}
-
-func (p *pooler) serve(client net.Conn, number uint32) {
-	defer client.Close()
-	backend := pgproto3.NewBackend(client, client)
-	if _, err := backend.ReceiveStartupMessage(); err != nil {
-		return
-	}
-	backend.Send(&pgproto3.AuthenticationOk{})
-	backend.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
-	backend.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
-	backend.Send(&pgproto3.BackendKeyData{ProcessID: 1<<30 + number, SecretKey: []byte{1, 2, 3, 4}})
-	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	server := p.shared
-	if p.session {
-		var err error
-		if server, err = p.server(context.Background()); err != nil {
-			return
-		}
-	}
-	if err := backend.Flush(); err != nil {
-		return
-	}
-	open := false
-	defer func() {
-		if open && !p.session {
-			p.mu.Unlock()
-		}
-	}()
-	for {
-		message, err := backend.Receive()
-		query, ok := message.(*pgproto3.Query)
-		if err != nil || !ok {
-			return
-		}
-		if !p.session && !open {
-			p.mu.Lock()
-		}
-		if open, err = relay(backend, server, query); err != nil {
-			fmt.Println("pooler:", err)
-			return
-		}
-		if !p.session && !open {
-			p.mu.Unlock()
-		}
+		stop()
+		clients.Wait()
 	}
 }
 
-// relay sends a query on, and its answer back. It returns whether a transaction
-// is open then.
-func relay(client *pgproto3.Backend, server *pgproto3.Frontend, query *pgproto3.Query) (open bool, err error) {
-	server.Send(query)
-	if err := server.Flush(); err != nil {
-		return false, err
-	}
-	for {
-		message, err := server.Receive()
-		if err != nil {
-			return false, err
-		}
-		client.Send(message)
-		if ready, ok := message.(*pgproto3.ReadyForQuery); ok {
-			return ready.TxStatus != 'I', client.Flush()
-		}
+func TestSessionPoolWithoutASecondSessionSaysSo(t *testing.T) {
+	t.Parallel()
+	through := pgbouncertest.Through(t, postgrestest.Database(t), pgbouncertest.Session, "default_pool_size = 1")
+	conn := connect(t, through)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	err := pg.Direct(ctx, conn)
+	if err == nil || !strings.Contains(err.Error(), "gives no second session") || !strings.Contains(task.HintOf(err), "server's own address") {
+		t.Errorf("through a session pool of one: %v (%s)", err, task.HintOf(err))
 	}
 }

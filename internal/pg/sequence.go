@@ -85,6 +85,19 @@ func SequenceDifferences(want, got []Sequence) []string {
 	return compareSequences(want, got, func(w, g Sequence) bool { return w.Value == g.Value && w.Called == g.Called })
 }
 
+// SequencesBehind returns a sentence for each sequence of both that stands before
+// where it stood: it would give a number again. One that may start again is left
+// out.
+func SequencesBehind(before, got []Sequence) (differences []string) {
+	found := byName(got)
+	for _, b := range before {
+		if g, ok := found[b.Name]; ok && !b.cycles && b.passed(g) {
+			differences = append(differences, fmt.Sprintf("sequence %s stands at %s, and stood at %s", b.Name, g.place(), b.place()))
+		}
+	}
+	return differences
+}
+
 func compareSequences(want, got []Sequence, fits func(want, got Sequence) bool) (differences []string) {
 	found := byName(got)
 	for _, w := range want {

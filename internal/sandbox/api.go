@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
@@ -21,9 +20,9 @@ func (s *Sandbox) startAlone(ctx context.Context, self string) error {
 	return nil
 }
 
-// notice is how long an instance behind the balancer says that it is about to
-// stop: several looks of the balancer.
-const notice = 10 * healthEvery
+// notice is how many of the balancer's looks an instance behind it answers with
+// the news that it is about to stop.
+const notice = 10
 
 // startBalanced starts two instances of the API, which users reach through a
 // balancer.
@@ -50,7 +49,7 @@ func (s *Sandbox) startBalanced(ctx context.Context, self string) error {
 
 // startAPI starts an API through its script, as the plan will, and returns its
 // address and its script when it is healthy.
-func (s *Sandbox) startAPI(ctx context.Context, self, name string, notice time.Duration) (address, service string, err error) {
+func (s *Sandbox) startAPI(ctx context.Context, self, name string, notice int) (address, service string, err error) {
 	if address, err = quietAddress(ctx); err != nil {
 		return "", "", err
 	}

@@ -143,6 +143,7 @@ func (s *Sandbox) environment() error {
 		"AUTH0_CA_FILE":                  s.server.CAFile,
 		"SAMPLE_WHERE":                   "is_active",
 	})
+	s.applications()
 	s.testAccounts()
 	if refused := s.people.Refused(); refused > 0 {
 		var ids []string
@@ -152,6 +153,16 @@ func (s *Sandbox) environment() error {
 		s.env["USERS_WHERE"] = "id not in (" + strings.Join(ids, ", ") + ")"
 	}
 	return nil
+}
+
+// applications sets the variables of what plans know the tenant's applications by,
+// but for the one that the migration comes as.
+func (s *Sandbox) applications() {
+	s.env["VITE_AUTH0_CLIENT_ID"], _, _ = s.tenant.Client("MedLogistics Admin Frontend")
+	s.env["AUTH0_SETUP_CLIENT_ID"], s.env["AUTH0_SETUP_CLIENT_SECRET"] = s.tenant.AddClient(auth0.Client{
+		Name: "Tenant Set-up", Type: "non_interactive", GrantTypes: []string{"client_credentials"},
+		Grants: map[string][]string{auth0.Management: auth0.ManagementScopes()},
+	})
 }
 
 // quietAddress returns a free address on loopback whose port lies below those
@@ -207,11 +218,11 @@ func (s *Sandbox) Close() error {
 		if s.metrics != nil {
 			failures = append(failures, s.metrics.Close())
 		}
-		if s.balancer != nil {
-			failures = append(failures, s.balancer.close())
-		}
 		for _, service := range s.services {
 			failures = append(failures, command.Command{Argv: []string{service, "stop"}}.Run(ctx))
+		}
+		if s.balancer != nil { // after the instances, which stop when it has looked
+			failures = append(failures, s.balancer.close())
 		}
 		if s.server != nil {
 			failures = append(failures, s.server.Close())

@@ -135,7 +135,7 @@ func TestASandboxIsMedLogisticsBeforeTheCutOver(t *testing.T) {
 	t.Logf("ready in %v", time.Since(began))
 	for _, name := range []string{
 		"APP_ENV", "APP_VERSION", "DATABASE_URL", "API_URL", "API_SERVICE", "BACKUP_DIR", "AUTH0_DOMAIN", "AUTH0_API_AUDIENCE",
-		"AUTH0_MANAGEMENT_CLIENT_ID", "AUTH0_MANAGEMENT_CLIENT_SECRET", "AUTH0_CA_FILE",
+		"AUTH0_MANAGEMENT_CLIENT_ID", "AUTH0_MANAGEMENT_CLIENT_SECRET", "AUTH0_CA_FILE", "AUTH0_SETUP_CLIENT_ID", "AUTH0_SETUP_CLIENT_SECRET", "VITE_AUTH0_CLIENT_ID",
 	} {
 		if s.Env()[name] == "" {
 			t.Errorf("there is no %s", name)

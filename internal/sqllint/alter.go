@@ -83,11 +83,11 @@ func (f *file) addConstraint(r relation, s, c tokens) {
 	}
 	unchecked, indexed := c.has("not", "valid"), c.has("using", "index")
 	if unchecked {
-		f.unchecked[r.name+"."+name] = true
+		f.unchecked[r.key()+"."+name] = true
 	}
 	if column := notNull(c); column != "" {
-		f.checks[r.name+"."+name] = r.name + "." + column
-		f.validated[r.name+"."+column] = f.validated[r.name+"."+column] || !unchecked
+		f.checks[r.key()+"."+name] = r.key() + "." + column
+		f.validated[r.key()+"."+column] = f.validated[r.key()+"."+column] || !unchecked
 	}
 	if !f.existed(r) {
 		return
@@ -116,7 +116,7 @@ func notNull(c tokens) string {
 
 // validate takes note of a validation.
 func (f *file) validate(r relation, name token) {
-	key := r.name + "." + name.text
+	key := r.key() + "." + name.text
 	if f.unchecked[key] && !f.outside {
 		f.report("validate-in-same-transaction", name, "%s is validated in the transaction that adds it", name.text)
 	}
@@ -140,7 +140,7 @@ func (f *file) addColumn(r relation, s tokens) {
 		f.report("adding-identity-column", name, "%s is written anew to number its rows", r)
 	case definition.has("generated") && definition.has("stored"):
 		f.report("adding-generated-column", name, "%s is written anew to compute %s", r, name.text)
-	case fallback >= 0 && volatile(definition[fallback+1:]):
+	case fallback >= 0 && volatile(definition[fallback+1:].expression()):
 		f.report("adding-field-with-default", definition[fallback], "%s is written anew to fill in %s", r, name.text)
 	case fallback < 0 && definition.has("not", "null") && !definition.has("generated"):
 		f.report("adding-required-field", name, "%s has no value in the rows that are there: this fails unless %s is empty", name.text, r)
@@ -166,6 +166,16 @@ var stable = []string{
 	"varchar", "decimal", "char", "bit", "timestamp", "timestamptz", "interval", "time", "cast", "concat", "md5", "repeat", "date_trunc",
 }
 
+// expression is a default without the constraints of the column behind it.
+func (ts tokens) expression() tokens {
+	for _, word := range []string{"constraint", "references", "check", "unique", "primary"} {
+		if i := ts.index(word); i >= 0 {
+			ts = ts[:i]
+		}
+	}
+	return ts
+}
+
 // volatile tells whether a default calls a function that may give each row
 // another value, as far as is known.
 func volatile(s tokens) bool {
@@ -178,7 +188,7 @@ func volatile(s tokens) bool {
 }
 
 func reserved(t token) bool {
-	return slices.Contains([]string{"check", "references", "unique", "key", "default", "in", "and", "or", "not"}, t.text)
+	return slices.Contains([]string{"in", "and", "or", "not"}, t.text)
 }
 
 func (f *file) alterColumn(r relation, s tokens) {
@@ -189,7 +199,7 @@ func (f *file) alterColumn(r relation, s tokens) {
 	switch {
 	case action.starts("drop", "not", "null"):
 		f.report("ban-drop-not-null", name, "%s may be null from now on", name.text)
-	case action.starts("set", "not", "null") && f.existed(r) && !f.validated[r.name+"."+name.text]:
+	case action.starts("set", "not", "null") && f.existed(r) && !f.validated[r.key()+"."+name.text]:
 		f.report("adding-not-nullable-field", name, "every row of %s is read under a lock", r)
 	case action.starts("type"), action.starts("set", "data", "type"):
 		f.columnType(action.skip("set", "data", "type"))
@@ -232,8 +242,6 @@ func (f *file) alterOther() {
 		f.report("renaming-table", s[rename], "the view gets another name")
 	case s.starts("alter", "domain") && s.has("add") && !s.has("not", "valid"):
 		f.report("ban-alter-domain-with-add-constraint", s[s.index("add")], "every table with the domain is read")
-	case s.starts("alter", "system"), s.starts("alter", "database"):
-		f.settings()
 	}
 }
 

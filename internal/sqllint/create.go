@@ -10,7 +10,7 @@ func (f *file) create() {
 		f.createTable(s[1:].skip("if", "not", "exists"))
 	case s.starts("materialized", "view"):
 		r, _ := s[2:].skip("if", "not", "exists").relation()
-		f.created[r.name] = true
+		f.created[r.key()] = true
 	case s.starts("unique"), s.starts("index"):
 		f.createIndex(s.skip("unique", "index"))
 	case s.starts("domain"):
@@ -23,7 +23,7 @@ func (f *file) create() {
 func (f *file) createTable(s tokens) {
 	r, rest := s.relation()
 	f.schema(r)
-	f.created[r.name] = true
+	f.created[r.key()] = true
 	if rest.starts("as") || rest.starts("partition") {
 		return
 	}

@@ -3,6 +3,8 @@ package sqllint
 import (
 	"slices"
 	"strings"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // statement holds every rule against the statement.
@@ -77,10 +79,14 @@ func (f *file) robust() {
 	}
 }
 
+// nothing is a time of none, in whichever unit.
+var nothing = pattern.Lazy(`^\s*0+(\.0*)?\s*([a-z]+)?\s*$`)
+
 // settings holds that the limits stay.
 func (f *file) settings() {
 	s := f.stmt
-	if !s.starts("set") && !s.starts("reset") {
+	lasting := s.starts("alter", "system") || s.starts("alter", "database") || s.starts("alter", "role")
+	if !s.starts("set") && !s.starts("reset") && !lasting {
 		return
 	}
 	for i, t := range s {
@@ -88,7 +94,7 @@ func (f *file) settings() {
 			continue
 		}
 		last := s[len(s)-1]
-		if s.starts("reset") || i+2 < len(s) && (last.text == "0" || last.is("default")) {
+		if s.has("reset") || i+2 < len(s) && (nothing().MatchString(last.text) || last.is("default")) {
 			f.report("require-timeout-settings", t, "%s is turned off", t.text)
 		}
 	}
@@ -160,11 +166,18 @@ func (f *file) lock(r relation) {
 		return
 	}
 	f.changes = true
-	if f.outside || slices.Contains(f.locked, r.name) {
+	var others []string
+	for _, other := range f.locked {
+		if other.key() == r.key() {
+			return
+		}
+		others = append(others, other.name)
+	}
+	if f.outside {
 		return
 	}
-	if f.locked = append(f.locked, r.name); len(f.locked) > 1 {
-		f.report("several-tables-locked", r.at, "%s is locked while %s still is", r, strings.Join(f.locked[:len(f.locked)-1], " and "))
+	if f.locked = append(f.locked, r); len(others) > 0 {
+		f.report("several-tables-locked", r.at, "%s is locked while %s still is", r, strings.Join(others, " and "))
 	}
 }
 

@@ -56,9 +56,9 @@ type file struct {
 	*Linter
 	name, src string
 	outside   bool            // of a transaction
-	created   map[string]bool // tables that the file itself makes: nobody uses them yet
+	created   map[string]bool // tables, by schema and name, that the file itself makes: nobody uses them yet
 	unchecked map[string]bool // constraints that the file adds without validation
-	locked    []string        // tables that were there before and that it locks entirely
+	locked    []relation      // tables that were there before and that it locks entirely
 	changes   bool            // whether it has changed the schema of one
 	began     *token          // the begin of a transaction that is open
 	values    []string        // that it adds to enums
@@ -147,4 +147,4 @@ func (f *file) add(rule string, pos int, message string) {
 }
 
 // existed tells whether a table was there before the file.
-func (f *file) existed(r relation) bool { return r.name != "" && !f.created[r.name] }
+func (f *file) existed(r relation) bool { return r.name != "" && !f.created[r.key()] }

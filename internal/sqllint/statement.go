@@ -1,6 +1,7 @@
 package sqllint
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -124,6 +125,10 @@ type relation struct {
 }
 
 func (r relation) String() string { return strings.TrimPrefix(r.schema+"."+r.name, ".") }
+
+// key tells relations of the same name in two schemas apart. Where no schema is
+// given, it is that in which the server looks unless it is told otherwise.
+func (r relation) key() string { return cmp.Or(r.schema, "public") + "." + r.name }
 
 // statements cuts tokens at semicolons. The body of a function in SQL, from
 // BEGIN ATOMIC to its END, has semicolons of its own.

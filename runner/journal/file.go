@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // FileName is the journal's name in its run's directory.
@@ -210,11 +211,28 @@ func (w *fileWriter) Append(_ context.Context, events ...Event) ([]Event, error)
 		w.err = fmt.Errorf("append to the journal: %w", err)
 	} else if err := w.file.Sync(); err != nil {
 		w.err = fmt.Errorf("sync the journal: %w", err)
+	} else {
+		w.err = named(w.file)
 	}
 	if w.err != nil {
 		return nil, w.err
 	}
 	return events, nil
+}
+
+// named fails once the journal was deleted: what is written to it is in no journal.
+func named(file *os.File) error {
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(int(file.Fd()), &stat); err != nil || stat.Nlink > 0 {
+		return err
+	}
+	if _, err := os.Stat(file.Name()); !errors.Is(err, fs.ErrNotExist) {
+		return err // not every file system counts names
+	}
+	return &hintedError{
+		fmt.Errorf("the journal was deleted: %s is not there any more", file.Name()),
+		"nothing more is done; put the run's directory back from a copy, or look by hand at what was done: without its journal it is not known",
+	}
 }
 
 // Lost is nil: the kernel takes a file's lock from no living process.
@@ -248,12 +266,19 @@ func wellFormed(line []byte) bool {
 	return e.Seq != 0 || e.Contract != ""
 }
 
+// glance is how long a lock is tried for: Held has it for a moment, too.
+const glance = 200 * time.Millisecond
+
 func hold(file *os.File) error {
-	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return ErrHeld
+	for end := time.Now().Add(glance); ; time.Sleep(5 * time.Millisecond) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if time.Now().After(end) {
+			return ErrHeld
+		}
 	}
-	return err
 }
 
 // letGo gives the lock back and closes the file. Closing alone would not do: a

@@ -1,11 +1,13 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -38,6 +40,33 @@ func TestJournalAndItsFolderAreForTheOwnerOnly(t *testing.T) {
 		}
 		if info.Mode() != want {
 			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
+		}
+	}
+}
+
+// Whoever watches a run's status does not keep anybody from going on with it.
+func TestAWatchedRunCanBeOpened(t *testing.T) {
+	dir := NewDir(filepath.Join(t.TempDir(), "runs"))
+	write(t, dir, someEvents()...)
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := dir.Held(t.Context(), testRun); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 200 {
+		w, _, err := dir.Open(t.Context(), testRun)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -123,6 +152,86 @@ func TestFullDiskStopsTheJournal(t *testing.T) {
 			t.Fatal("append to a full disk succeeded")
 		}
 	}
+}
+
+// What the system takes and does not bring to the disk is not appended: a pipe
+// can be written to, and not synced.
+func TestEventThatCannotBeSyncedIsNotAppended(t *testing.T) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	w := &fileWriter{file: in}
+	defer w.Close()
+	if _, err := w.Append(t.Context(), Event{Type: Opened, Run: testRun}); err == nil || !strings.Contains(err.Error(), "sync the journal") {
+		t.Errorf("append ended with %v", err)
+	}
+}
+
+// After a failure nobody knows what is on the disk: nothing follows it, also when
+// there is room again.
+func TestNothingIsAppendedAfterAFailure(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer full.Close()
+	room, err := os.Create(filepath.Join(t.TempDir(), FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &fileWriter{file: full}
+	if _, err := w.Append(t.Context(), Event{Type: Opened, Run: testRun}); err == nil {
+		t.Fatal("append to a full disk succeeded")
+	}
+	w.file = room
+	defer w.Close()
+	if _, err := w.Append(t.Context(), Event{Type: Closed, Run: testRun}); err == nil {
+		t.Error("an event was appended after one that was lost")
+	}
+	if info, err := room.Stat(); err != nil || info.Size() > 0 {
+		t.Errorf("something was written: %v, %v", info, err)
+	}
+}
+
+// A file without a name can be written to as before, and nobody will ever read it.
+func TestNothingIsAppendedToAJournalThatWasDeleted(t *testing.T) {
+	dir := NewDir(filepath.Join(t.TempDir(), "runs"))
+	w, err := dir.Create(t.Context(), testRun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := os.RemoveAll(dir.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Append(t.Context(), Event{Type: Opened, Run: testRun}); err == nil || !strings.Contains(err.Error(), "was deleted") {
+		t.Errorf("append ended with %v", err)
+	}
+}
+
+// An event left out and its number kept is found, though the hashes are made anew.
+func TestNumberThatDoesNotFollowIsDamage(t *testing.T) {
+	var links chain
+	lines, err := links.sealAll(someEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	skipping := chain{seq: 2, prev: hashOf(lines[0])}
+	gap, err := skipping.seal(&Event{Type: Closed, Run: testRun, Status: Done})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Verify(testRun, [][]byte{lines[0], gap}); err == nil || !strings.Contains(err.Error(), "it is numbered 3, not 2") {
+		t.Errorf("the gap is %v", err)
+	}
+}
+
+func hashOf(line []byte) string {
+	var c chain
+	c.advance(line)
+	return c.prev
 }
 
 func TestEventIsValidTextWhateverAReceiptHolds(t *testing.T) {

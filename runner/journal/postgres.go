@@ -29,6 +29,7 @@ type Postgres struct {
 
 	mu     sync.Mutex
 	conn   *pgx.Conn
+	broken time.Time         // since when what is held is without a connection
 	claims map[string]*claim // what is held, by its identifier
 	quiet  chan struct{}     // closed when nothing is held any more
 }
@@ -47,13 +48,24 @@ const (
 // The database has to be reached directly or through a pooler that keeps a
 // session for each client: one in transaction mode is refused.
 func OpenPostgres(ctx context.Context, dsn string) (*Postgres, error) {
+	return openPostgres(ctx, dsn, upgrade)
+}
+
+// PeekPostgres opens the store as [OpenPostgres] does, to read from it: it makes
+// and upgrades nothing, and needs no right to. Where no run was ever kept the
+// error is [ErrNeverUsed].
+func PeekPostgres(ctx context.Context, dsn string) (*Postgres, error) {
+	return openPostgres(ctx, dsn, readable)
+}
+
+func openPostgres(ctx context.Context, dsn string, prepare func(context.Context, *pgx.Conn) error) (*Postgres, error) {
 	config, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
 	config.ValidateConnect = primaryOnly
 	p := &Postgres{config: config, patience: patience, beat: beat, claims: map[string]*claim{}}
-	if err := p.once(ctx, upgrade); err != nil {
+	if err := p.once(ctx, prepare); err != nil {
 		_ = p.Close()
 		return nil, fmt.Errorf("open the journal's database: %w", err)
 	}

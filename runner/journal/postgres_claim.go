@@ -131,6 +131,13 @@ func (p *Postgres) unlock(ctx context.Context, held *claim) {
 	}
 }
 
+// lost says why a claim is not held any more, nil if it is.
+func (p *Postgres) lost(held *claim) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return held.err
+}
+
 // lose ends all claims at once.
 func (p *Postgres) lose(why error) {
 	if len(p.claims) == 0 {

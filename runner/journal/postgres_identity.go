@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,9 @@ type Identity struct {
 	Host   string // as it was named to phasegate, a socket's directory too
 	Port   uint16
 }
+
+// ErrUnidentified means that a database answers and does not tell which it is.
+var ErrUnidentified = errors.New("the database does not tell which it is")
 
 // Identify returns the identity of the database that dsn names. It changes
 // nothing there. No error holds the dsn.
@@ -50,8 +54,10 @@ func identify(ctx context.Context, conn *pgx.Conn) (Identity, error) {
 		  from pg_control_system() s, pg_database d where d.datname = current_database()`,
 		pgx.QueryExecModeSimpleProtocol).Scan(&system, &found.OID, &found.Name)
 	if err != nil {
-		return Identity{}, fmt.Errorf("tell which database %s at %s is: %w",
-			conn.Config().Database, address(conn.Config()), err)
+		return Identity{}, &hintedError{
+			fmt.Errorf("%w: %s at %s as %s: %w", ErrUnidentified, conn.Config().Database, address(conn.Config()), conn.Config().User, err),
+			"grant execute on function pg_control_system() there to this role",
+		}
 	}
 	found.System = uint64(system)
 	return found, nil

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -66,6 +68,74 @@ func TestSchemaIsMadeOnceByManyAtOnce(t *testing.T) {
 	}
 	if runs, err := openStore(t, dsn).Runs(t.Context()); err != nil || len(runs) != 8 {
 		t.Errorf("runs = %v, %v", runs, err)
+	}
+}
+
+func TestPeekingMakesNothing(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t).Reveal()
+	const schemas = `select count(*) from pg_namespace where nspname = 'phasegate'`
+	if _, err := PeekPostgres(t.Context(), dsn); !errors.Is(err, ErrNeverUsed) {
+		t.Errorf("a database without runs: %v", err)
+	}
+	if n := query[int](t, dsn, schemas); n != 0 {
+		t.Fatal("the schema was made")
+	}
+	w, err := openStore(t, dsn).Create(t.Context(), "run-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	_, reader := role(t, dsn, `grant usage on schema phasegate to ROLE; grant select on all tables in schema phasegate to ROLE`)
+	p, err := PeekPostgres(t.Context(), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if runs, err := p.Runs(t.Context()); err != nil || len(runs) != 1 {
+		t.Errorf("runs = %v, %v", runs, err)
+	}
+	execute(t, dsn, `insert into phasegate.versions (version) values ($1)`, len(versions())+1)
+	if _, err := PeekPostgres(t.Context(), dsn); err == nil || task.HintOf(err) == "" {
+		t.Errorf("the schema of a later version: %v", err)
+	}
+}
+
+// A later version's program takes the journal of this one over, whole, and whoever
+// comes first upgrades it alone.
+func TestSchemaIsUpgradedWithWhatItHolds(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t).Reveal()
+	w := create(t, openStore(t, dsn), testRun)
+	mustAppend(t, w, someEvents()...)
+	_ = w.Close()
+	later := append(versions(), `alter table phasegate.runs add column note text not null default ''`)
+	look := func(ctx context.Context, conn *pgx.Conn) error { return readableAs(ctx, conn, later) }
+	if _, err := openPostgres(t.Context(), dsn, look); err == nil || !strings.Contains(err.Error(), "the next run upgrades to 2") {
+		t.Errorf("peek before the upgrade: %v", err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			p, err := openPostgres(t.Context(), dsn, func(ctx context.Context, conn *pgx.Conn) error {
+				return upgradeTo(ctx, conn, later)
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer p.Close()
+			if events, err := p.Read(t.Context(), testRun); err != nil || len(events) != len(someEvents()) {
+				t.Errorf("%d events, %v", len(events), err)
+			}
+		})
+	}
+	all.Wait()
+	if n := query[int](t, dsn, `select count(note) from phasegate.runs`); n != 1 {
+		t.Errorf("the new column has %d rows", n)
+	}
+	if _, err := openPostgres(t.Context(), dsn, look); err != nil {
+		t.Errorf("peek after the upgrade: %v", err)
 	}
 }
 
@@ -219,26 +289,6 @@ func TestOpeningDoesNotWaitForADatabaseThatIsAway(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s to say so", took)
-	}
-}
-
-func TestPoolerInTransactionModeIsRefused(t *testing.T) {
-	t.Parallel()
-	_, err := OpenPostgres(t.Context(), startPooler(t, postgrestest.Database(t).Reveal(), false))
-	if !errors.Is(err, errPooled) || !strings.Contains(task.HintOf(err), "server's own address") {
-		t.Errorf("through a pooler in transaction mode: %v (%s)", err, task.HintOf(err))
-	}
-}
-
-func TestPoolerInSessionModeIsLetThrough(t *testing.T) {
-	t.Parallel()
-	dsn := postgrestest.Database(t).Reveal()
-	pooled := startPooler(t, dsn, true)
-	p := openStore(t, pooled)
-	w := create(t, p, testRun)
-	mustAppend(t, w, someEvents()...)
-	if _, _, err := openStore(t, pooled).Open(t.Context(), testRun); !errors.Is(err, ErrHeld) {
-		t.Errorf("a second one got %v, want ErrHeld", err)
 	}
 }
 

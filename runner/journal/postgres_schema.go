@@ -44,11 +44,12 @@ func versions() []string {
 
 // upgrade makes the schema or brings it up to date. Of two at once, one waits
 // for the other and then has nothing to do.
-func upgrade(ctx context.Context, conn *pgx.Conn) error {
-	wanted := len(versions())
+func upgrade(ctx context.Context, conn *pgx.Conn) error { return upgradeTo(ctx, conn, versions()) }
+
+func upgradeTo(ctx context.Context, conn *pgx.Conn, steps []string) error {
 	found, err := schemaVersion(ctx, conn)
-	if err == nil && found < wanted {
-		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return upgradeAlone(ctx, tx) })
+	if err == nil && found < len(steps) {
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return upgradeAlone(ctx, tx, steps) })
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
 		return &hintedError{
@@ -56,16 +57,43 @@ func upgrade(ctx context.Context, conn *pgx.Conn) error {
 			"let a role that may create a schema open this journal once, and grant this one usage of it and select, insert and update in it",
 		}
 	}
-	if err == nil && found > wanted {
-		return &hintedError{
-			fmt.Errorf("the schema phasegate has version %d, and this program knows %d", found, wanted),
-			"use the phasegate that made it, or a newer one",
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	return known(found, steps)
 }
 
-func upgradeAlone(ctx context.Context, tx pgx.Tx) error {
+// ErrNeverUsed says that a database has no journal yet.
+var ErrNeverUsed = errors.New("no run was ever kept there")
+
+// readable tells whether the schema is there, as this program knows it.
+func readable(ctx context.Context, conn *pgx.Conn) error { return readableAs(ctx, conn, versions()) }
+
+func readableAs(ctx context.Context, conn *pgx.Conn, steps []string) error {
+	found, err := schemaVersion(ctx, conn)
+	switch {
+	case err != nil:
+		return err
+	case found == 0:
+		return ErrNeverUsed
+	case found < len(steps):
+		return fmt.Errorf("the schema phasegate has version %d, which the next run upgrades to %d", found, len(steps))
+	}
+	return known(found, steps)
+}
+
+// known refuses the schema of a later program.
+func known(found int, steps []string) error {
+	if found <= len(steps) {
+		return nil
+	}
+	return &hintedError{
+		fmt.Errorf("the schema phasegate has version %d, and this program knows %d", found, len(steps)),
+		"use the phasegate that made it, or a newer one",
+	}
+}
+
+func upgradeAlone(ctx context.Context, tx pgx.Tx, steps []string) error {
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, lockKey("schema")); err != nil {
 		return err
 	}
@@ -79,7 +107,7 @@ func upgradeAlone(ctx context.Context, tx pgx.Tx) error {
 			create table phasegate.versions (version integer primary key, applied_at timestamptz not null default now());
 			comment on table phasegate.versions is 'phasegate: the steps that this schema took'`)
 	}
-	for i, step := range versions() {
+	for i, step := range steps {
 		if err == nil && i+1 > found {
 			_, err = tx.Exec(ctx, step)
 		}

@@ -30,10 +30,7 @@ func (p *Postgres) do(ctx context.Context, f func(context.Context, *pgx.Conn) er
 			return err
 		}
 		if time.Now().Add(pause).After(until) {
-			return &hintedError{
-				fmt.Errorf("the journal's database was away for %s: %w", p.patience, err),
-				"bring the database back, then go on with the run: it knows what was done",
-			}
+			return p.away(err)
 		}
 		select {
 		case <-time.After(pause):
@@ -78,7 +75,7 @@ func passing(err error) bool {
 // broke, or the server is stopping, starting, full of connections or busy.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 func mayPass(err error, broken bool) bool {
-	if errors.Is(err, errPooled) {
+	if errors.Is(err, errPooled) || errors.Is(err, errNoSession) {
 		return false
 	}
 	server, ok := errors.AsType[*pgconn.PgError](err)
@@ -116,7 +113,7 @@ func (p *Postgres) reconnect(ctx context.Context) error {
 			return err
 		}
 	}
-	p.conn = conn
+	p.conn, p.broken = conn, time.Time{}
 	return nil
 }
 
@@ -129,7 +126,8 @@ func (p *Postgres) drop() {
 }
 
 // keep looks at the connection from time to time, so that what is held is not
-// without its lock for as long as a step takes that writes nothing.
+// without its lock for as long as a step takes that writes nothing. It gives up
+// what it could not take back for so long that somebody else may be at work on it.
 func (p *Postgres) keep(quiet <-chan struct{}) {
 	ticker := time.NewTicker(p.beat)
 	defer ticker.Stop()
@@ -153,7 +151,21 @@ func (p *Postgres) look() {
 	if p.conn != nil {
 		_ = p.conn.Ping(ctx) // closes it if it is broken
 	}
-	if len(p.claims) > 0 {
-		_ = p.reconnect(ctx) // there is a next time
+	if len(p.claims) == 0 {
+		return
+	}
+	switch err := p.reconnect(ctx); {
+	case err != nil && p.broken.IsZero():
+		p.broken = time.Now() // there is a next time
+	case err != nil && time.Since(p.broken) > p.patience:
+		p.lose(p.away(err))
+	}
+}
+
+// away is the error of a database that does not come back.
+func (p *Postgres) away(why error) error {
+	return &hintedError{
+		fmt.Errorf("the journal's database was away for %s: %w", p.patience, why),
+		"bring the database back, then go on with the run: it knows what was done",
 	}
 }

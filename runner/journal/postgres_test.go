@@ -313,6 +313,26 @@ func TestAppendGivesUpOnADatabaseThatStaysAway(t *testing.T) {
 	}
 }
 
+// A process that is cut off stops what it does before it is long enough for
+// another one to have taken over: it could not know.
+func TestRunIsLostWhenTheDatabaseStaysAway(t *testing.T) {
+	t.Parallel()
+	wire := newCable(t, postgrestest.Database(t).Reveal())
+	p := openStore(t, wire.dsn)
+	p.patience, p.beat = 200*time.Millisecond, 20*time.Millisecond
+	w := create(t, p, testRun)
+	wire.pull()
+	<-w.Lost()
+	wire.mend()
+	_, err := w.Append(t.Context(), someEvents()...)
+	if err == nil || !strings.Contains(err.Error(), "database was away for 200ms") {
+		t.Errorf("append: %v", err)
+	}
+	if _, _, err := p.Open(t.Context(), testRun); err != nil {
+		t.Errorf("it cannot be taken up again: %v", err)
+	}
+}
+
 func TestAppendEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	wire := newCable(t, postgrestest.Database(t).Reveal())

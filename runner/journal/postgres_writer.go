@@ -49,6 +49,9 @@ const appendLines = `
 	  from mine, unnest($7::bytea[]) with ordinality as new(line, number)`
 
 func (w *postgresWriter) write(ctx context.Context, before chain, lines [][]byte) error {
+	if err := w.store.lost(w.held); err != nil {
+		return err
+	}
 	return w.store.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		if w.held.err != nil {
 			return w.held.err
@@ -83,7 +86,8 @@ func (w *postgresWriter) readBack(ctx context.Context, conn *pgx.Conn) error {
 	return fmt.Errorf("it ends with another event %d than was written: its database was altered, or put back to an older copy", end.seq)
 }
 
-// Lost is closed when the connection broke and another process took over.
+// Lost is closed when the connection broke and another process took over, or has
+// had the time to.
 func (w *postgresWriter) Lost() <-chan struct{} { return w.held.lost }
 
 func (w *postgresWriter) Close() error {

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"time"
@@ -212,6 +214,24 @@ func (s *State) Receipts() map[string]json.RawMessage {
 		}
 	}
 	return receipts
+}
+
+// ReceiptSums returns the SHA-256, in hex, of the receipts of the finished steps in
+// the phases before one, by step id: what an approval at its gates rests on.
+func (s *State) ReceiptSums(phase string) map[string]string {
+	sums := map[string]string{}
+	for _, at := range s.Phases {
+		if at.Name == phase {
+			break // what a gate lets happen does not change what it was opened for
+		}
+		for _, step := range at.Steps {
+			if step.Kind == KindStep && step.Finished() && step.Receipt != nil {
+				sum := sha256.Sum256(step.Receipt)
+				sums[step.ID] = hex.EncodeToString(sum[:])
+			}
+		}
+	}
+	return sums
 }
 
 // Changed tells whether a step that may change something ever started.

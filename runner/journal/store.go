@@ -43,8 +43,8 @@ type Writer interface {
 
 	// Lost is closed when the run or a target of the store was taken over by
 	// another process, which can be after the connection broke that holds the
-	// lock: whatever is being done for the run is to stop. It is nil where that
-	// cannot be.
+	// lock, or when it has been broken for so long that one may have: whatever is
+	// being done for the run is to stop. It is nil where that cannot be.
 	Lost() <-chan struct{}
 
 	// Close lets go of the run.
@@ -57,6 +57,9 @@ var ErrHeld = errors.New("held by another process")
 // ErrTakenOver means that another process took over what this one held, after
 // this one's connection had broken. Nothing more may be done for the run.
 var ErrTakenOver = errors.New("taken over by another process")
+
+// ErrLost is why what is being done for a run stops once its [Writer] has lost it.
+var ErrLost = errors.New("the run may be another process's by now")
 
 // ErrNotFound means that there is no such run.
 var ErrNotFound = errors.New("no such run")

@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // A cause looks whether it explains why YAML failed with message at line, and
 // reports it if so.
@@ -9,7 +12,7 @@ type cause func(r *report, s *scan, message string, line int) bool
 // causes are tried in this order.
 func causes() []cause {
 	return []cause{
-		causeTab, causeLongQuote, causeUnclosedQuote, causeReference, causeBracket, causeAlias, causeStart, causeColon,
+		causeTab, causeSpace, causeLongQuote, causeUnclosedQuote, causeReference, causeBracket, causeAlias, causeStart, causeColon,
 		causeKey, causeWords,
 	}
 }
@@ -20,6 +23,21 @@ func causeTab(r *report, s *scan, message string, line int) bool {
 	}
 	r.add(r.src.position(s.tab), "syntax", "a tab cannot indent a line").hint("indent with spaces")
 	return true
+}
+
+// causeSpace finds an indentation with a space that is none to YAML, as comes with
+// text that is copied from a page.
+func causeSpace(r *report, _ *scan, _ string, line int) bool {
+	for n := max(1, line-1); n <= line; n++ {
+		text := r.src.shown(n)
+		blank := text[:len(text)-len(strings.TrimLeftFunc(text, unicode.IsSpace))]
+		i := strings.IndexFunc(blank, func(c rune) bool { return c > unicode.MaxASCII })
+		if i >= 0 {
+			r.add(r.src.position(r.src.lines[n-1]+i), "syntax", "a non-breaking or other special space cannot indent a line").hint("indent with plain spaces")
+			return true
+		}
+	}
+	return false
 }
 
 func causeUnclosedQuote(r *report, s *scan, message string, _ int) bool {
@@ -41,12 +59,10 @@ func causeLongQuote(r *report, s *scan, _ string, line int) bool {
 }
 
 func causeReference(r *report, s *scan, _ string, line int) bool {
-	text := r.src.shown(line)
-	i := strings.Index(text, opening)
-	if i < 0 || len(s.open) == 0 && !strings.ContainsAny(text[:i], "[{") || strings.ContainsAny(text[max(0, i-1):i], `"'`) {
+	if s.bare < r.src.lines[line-1] {
 		return false
 	}
-	f := r.add(r.src.position(r.src.lines[line-1]+i), "syntax", "a reference between [ ] or { } needs quotes").
+	f := r.add(r.src.position(s.bare), "syntax", "a reference between [ ] or { } needs quotes").
 		hint(`write "${{ ... }}"`)
 	f.Width = len(opening)
 	return true
@@ -59,13 +75,21 @@ func causeBracket(r *report, s *scan, message string, line int) bool {
 	top := len(s.open) - 1
 	text := r.src.shown(line)
 	switch {
+	case s.eaten >= 0:
+		r.add(r.src.position(s.eaten), "syntax", "a comment begins here, and the end of the bracket is in it").
+			hint("put the value in quotes if it begins with #")
 	case s.after >= 0:
-		r.add(r.src.position(s.after), "syntax", "text after a closing quote").hint("put the whole value in quotes")
+		r.add(r.src.position(s.after), "syntax", "text after a closing quote").hint("put a comma before it, or the whole value in quotes")
 	case s.crowded >= 0:
 		r.add(r.src.position(s.crowded), "syntax", "a second colon before the next comma").
 			hint("put a comma between two items, or the value in quotes")
 	case message == "did not find expected node content" && strings.ContainsAny(text, ",]}"):
 		r.add(r.src.position(r.src.lines[line-1]+strings.IndexAny(text, ",]}")), "syntax", "a value is missing here")
+	case s.inner >= 0:
+		f := r.add(r.src.position(s.inner), "syntax", "a value between brackets cannot have a %c inside", r.src.text[s.inner])
+		if f.hint("put the value in quotes"); r.src.text[s.inner] != '?' {
+			f.hint("put the value in quotes, or a comma before the bracket")
+		}
 	case s.mismatch >= 0:
 		r.add(r.src.position(s.mismatch), "syntax", "this bracket closes none of its kind")
 	case top >= 0:
@@ -124,6 +148,14 @@ func causeColon(r *report, s *scan, message string, line int) bool {
 			hint("check the colon above and the indentation here")
 		return true
 	case "could not find expected ':'":
+		if shown := r.src.shown(line); strings.HasPrefix(shown, "<<<<<<<") || strings.HasPrefix(shown, "=======") || strings.HasPrefix(shown, ">>>>>>>") {
+			r.add(r.src.firstWord(line), "syntax", "a merge was left half done here").hint("keep one of the two sides, and remove the marks")
+			return true
+		}
+		if strings.HasPrefix(strings.TrimLeft(r.src.shown(line), " "), "//") {
+			r.add(r.src.firstWord(line), "syntax", "this is no comment").hint("begin a comment with #")
+			return true
+		}
 		if i := strings.IndexByte(r.src.shown(line), ':'); i >= 0 {
 			r.add(r.src.position(r.src.lines[line-1]+i), "syntax", "there is no space after this colon").hint(`write "key: value"`)
 			return true
@@ -138,14 +170,16 @@ func causeColon(r *report, s *scan, message string, line int) bool {
 func causeKey(r *report, s *scan, message string, line int) bool {
 	p := r.src.firstWord(line)
 	switch {
-	case message == "did not find expected '-' indicator":
-		r.add(p, "syntax", "a list goes on here, but the line does not start with -").hint("start it with - or change its indentation")
-	case message != "did not find expected key":
+	case message != "did not find expected '-' indicator" && message != "did not find expected key":
 		return false
 	case s.after >= 0:
 		r.add(r.src.position(s.after), "syntax", "text after a closing quote").hint("put the whole value in quotes")
 	case s.mismatch >= 0:
 		r.add(r.src.position(s.mismatch), "syntax", "this bracket closes none of its kind")
+	case s.behind >= r.src.lines[line-1]:
+		r.add(r.src.position(s.behind), "syntax", "text after a closing bracket").hint("put the whole value in quotes")
+	case message == "did not find expected '-' indicator":
+		r.add(p, "syntax", "a list goes on here, but the line does not start with -").hint("start it with - or change its indentation")
 	case strings.HasPrefix(strings.TrimLeft(r.src.shown(line), " "), "- "):
 		r.add(p, "syntax", "an item of a list stands among keys").hint("put the list under a key of its own, or indent it like its list")
 	default:

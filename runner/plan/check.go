@@ -21,6 +21,9 @@ type checker struct {
 	whole bool // every part of the plan could be read
 
 	stopped *services // once a rule has asked for them
+	settled int       // how many times conditions were looked at for what they can never say
+
+	refused map[string]bool // what tasks said against the values of variables
 
 	sums    map[string][sha256.Size]byte // of the files that the steps read
 	missing map[string]error             // of the files that cannot be read
@@ -66,11 +69,20 @@ func (c *checker) digest() {
 func checkConfigs(c *checker) {
 	wants := make(map[string][]string, len(c.scope.all))
 	defer func() { c.cycles(wants) }()
+	var gates []judgement // of the phase, but those that are told of by themselves
 	for _, e := range c.scope.all {
 		refs := &static{scope: c.scope, from: e}
 		c.refs, c.via, c.partial = refs, e.step.With.via, false
 		instance := c.configure(e)
+		if len(gates) > 0 && (!e.gate || e.phase != gates[0].from.phase) {
+			c.together(gates)
+			gates = nil
+		}
+		if j := refs.judges; j != nil && !c.constant(*j) && len(gates) < mostTogether {
+			gates = append(gates, *j)
+		}
 		e.step.reviewed(instance)
+		e.unread = instance == nil
 		e.step.needs, wants[e.step.ID] = refs.needs, refs.wants
 		for _, id := range e.step.After {
 			if !slices.Contains(e.step.needs, id) {
@@ -103,7 +115,7 @@ func (c *checker) configure(e *entry) task.Instance {
 	}
 	instance := step.Task.New()
 	config := reflect.ValueOf(instance.Config()).Elem()
-	if !c.structure(n, config, c.shapes.of(config.Type()), site{what: step.Task.Name, key: at}) {
+	if !c.structure(n, config, shapeOf(config.Type()), site{what: step.Task.Name, key: at}) {
 		return nil
 	}
 	return instance
@@ -136,7 +148,15 @@ func checkProbes(c *checker) {
 func (c *checker) accepted(step *Step, instance task.Instance) bool {
 	errs := split(instance.Validate())
 	for _, err := range errs {
-		c.at(configKey(step, err.Error()), "task-config", "%v", err).Hint = task.HintOf(err)
+		at := configKey(step, err.Error())
+		if strings.Contains(at.Value, opening) { // its value is a variable's, and the same for other steps
+			same := at.Value + "\n" + err.Error()
+			if c.refused[same] {
+				continue
+			}
+			c.refused[same] = true
+		}
+		c.at(at, "task-config", "%v", err).Hint = task.HintOf(err)
 	}
 	return len(errs) == 0
 }

@@ -15,10 +15,9 @@ import (
 // tasks' configurations. It reports everything that is wrong and goes on.
 type decoder struct {
 	*report
-	shapes shapes
-	tasks  map[string]task.Spec
-	names  []string // of the tasks, in their order
-	dir    string   // that relative paths start from
+	tasks map[string]task.Spec
+	names []string // of the tasks, in their order
+	dir   string   // that relative paths start from
 
 	// refs resolves references. It is nil where they have no place.
 	refs referents
@@ -46,7 +45,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, c site) bool {
 		defer func() { d.via = d.via[:len(d.via)-1] }()
 		return d.value(n.Alias, v, c)
 	}
-	shape := d.shapes.of(v.Type())
+	shape := shapeOf(v.Type())
 	if shape.class == classPointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.value(n, v.Elem(), c)
@@ -84,25 +83,33 @@ func (d *decoder) noValue(n *yaml.Node, c site) bool {
 		d.at(n, "no-value", "%s is empty", c.what)
 		return false
 	}
+	d.hide(c.key)
 	f := d.at(c.key, "no-value", "%s has no value", quote(c.key.Value)).hint("write one, or remove the key")
+	if line := d.src.shown(c.key.Line); strings.Contains(line, c.key.Value+": #") {
+		f.hint("a comment begins at the #: put the value in quotes if it begins with one")
+	}
 	if n.Value != "" {
 		f.hint("put the word in quotes if it is meant as text")
 	}
 	return false
 }
 
-// wrong reports a node of another kind than the one wanted.
-func (d *decoder) wrong(n *yaml.Node, c site, want class) bool {
+// wrong reports a node of another kind than the one wanted, which has those keys.
+func (d *decoder) wrong(n *yaml.Node, c site, want class, keys ...string) bool {
 	is := map[yaml.Kind]string{
 		yaml.MappingNode: "keys and values", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value",
 	}[n.Kind]
 	d.hide(c.key)
 	f := d.at(n, "wrong-type", "%s wants %s, not %s", c.name(), want, is)
-	if want == classList && n.Kind == yaml.ScalarNode {
+	switch {
+	case want == classList && n.Kind == yaml.ScalarNode:
 		f.hint("write [%s], or one item a line after a dash", cut(n.Value))
-	}
-	if want == classList && n.Kind == yaml.MappingNode && len(n.Content) > 0 && strings.HasPrefix(n.Content[0].Value, "-") {
+	case want == classList && len(n.Content) > 0 && strings.HasPrefix(n.Content[0].Value, "-"):
 		f.hint("write a space after the dash")
+	case want == classList:
+		f.hint("begin each item with a dash and a space")
+	case len(keys) > 0 && n.Kind == yaml.ScalarNode && c.key != nil:
+		f.hint("its keys are %s", strings.Join(keys, ", "))
 	}
 	return false
 }
@@ -199,7 +206,8 @@ func (d *decoder) variables(n *yaml.Node, v reflect.Value, c site) bool {
 		variable := Variable{Name: key.Value}
 		variable.settle(key, key)
 		if !isNull(value) {
-			ok = d.value(value, reflect.ValueOf(&variable).Elem(), site{what: "a variable", key: key}) && ok
+			right := d.value(value, reflect.ValueOf(&variable).Elem(), site{what: "a variable", key: key})
+			variable.doubtful, ok = !right, right && ok
 		}
 		variable.Pos = positionOf(key)
 		list = append(list, variable)

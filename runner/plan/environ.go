@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -120,19 +119,18 @@ func (e Environ) Secrets() []redact.Secret {
 
 // Fingerprints returns 32 bits of a salted SHA-256 of each value, by name:
 // enough to tell that a value changed, too little to confirm a guess of it. Of a
-// secret only a URL without its password is taken, so that a password can be
+// secret only a connection string without its passwords is taken, so that a password can be
 // changed while a run waits; other secrets have none.
 func (e Environ) Fingerprints(salt string) map[string]string {
 	prints := make(map[string]string, len(e.names))
 	for _, name := range e.names {
 		value := e.values[name]
 		if e.secret[name] {
-			u, err := url.Parse(value)
-			if err != nil || u.Host == "" {
+			leads, ok := whereabouts(value)
+			if !ok {
 				continue
 			}
-			u.User = url.User(u.User.Username())
-			value = u.String()
+			value = leads
 		}
 		sum := sha256.Sum256([]byte(salt + "\x00" + name + "\x00" + value))
 		prints[name] = hex.EncodeToString(sum[:4])

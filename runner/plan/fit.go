@@ -42,11 +42,11 @@ func kindOf(t reflect.Type) condition.Kind {
 
 // misfit says why a whole field of a receipt, of type from, cannot be the value
 // of a key of type to, or "" if it can.
-func (all shapes) misfit(to, from reflect.Type) string {
+func misfit(to, from reflect.Type) string {
 	if to == from {
 		return ""
 	}
-	kind, target := kindOf(from), all.of(to)
+	kind, target := kindOf(from), shapeOf(to)
 	name := kind.String()
 	if from == reflect.TypeFor[time.Duration]() {
 		name = "a duration"
@@ -62,10 +62,10 @@ func (all shapes) misfit(to, from reflect.Type) string {
 	case classBool:
 		fits = kind == condition.Bool
 	case classPointer:
-		return all.misfit(to.Elem(), from)
+		return misfit(to.Elem(), from)
 	case classList:
 		if from.Kind() == reflect.Slice {
-			return all.misfit(to.Elem(), from.Elem())
+			return misfit(to.Elem(), from.Elem())
 		}
 	}
 	if fits {
@@ -76,8 +76,8 @@ func (all shapes) misfit(to, from reflect.Type) string {
 
 func isNumber(t reflect.Type) bool { return kindOf(t) == condition.Number }
 
-// assign puts a receipt's value where [shapes.misfit] found no objection.
-func (all shapes) assign(to, from reflect.Value) error {
+// assign puts a receipt's value where misfit found no objection.
+func assign(to, from reflect.Value) error {
 	for from.Kind() == reflect.Pointer {
 		if from.IsNil() {
 			return fmt.Errorf("has no value")
@@ -88,15 +88,15 @@ func (all shapes) assign(to, from reflect.Value) error {
 		to.Set(from)
 		return nil
 	}
-	shape := all.of(to.Type())
+	shape := shapeOf(to.Type())
 	switch shape.class {
 	case classPointer:
 		to.Set(reflect.New(to.Type().Elem()))
-		return all.assign(to.Elem(), from)
+		return assign(to.Elem(), from)
 	case classList:
 		list := reflect.MakeSlice(to.Type(), from.Len(), from.Len())
 		for i := range from.Len() {
-			if err := all.assign(list.Index(i), from.Index(i)); err != nil {
+			if err := assign(list.Index(i), from.Index(i)); err != nil {
 				return err
 			}
 		}

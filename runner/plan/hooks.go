@@ -27,7 +27,8 @@ func checkAfter(c *checker) {
 func (c *checker) afterStep(e *entry, n *yaml.Node, id string) {
 	to, ok := c.scope.steps[id]
 	if !ok {
-		if !c.hidden.steps && id != "" {
+		if !c.hidden.steps && id != "" && !c.scope.unknown[id] {
+			c.scope.unknown[id] = true
 			c.at(n, "unknown-step", "there is no step %s", quote(id)).Hint = c.didYouMean(id, c.scope.ids)
 		}
 		return

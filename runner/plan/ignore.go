@@ -60,9 +60,10 @@ func (r *report) findIgnores() {
 			wrong("there is no rule %s", quote(rule)).Hint = r.didYouMean(rule, names)
 		case severity == Error:
 			wrong("%s is an error, which cannot be silenced", rule).hint("mend it: only warnings can be silenced")
-		case strings.TrimSpace(reason) == "":
-			wrong("this comment gives no reason").hint("write # %s %s and why the warning does not apply here", marker, rule)
 		default:
+			if strings.TrimSpace(reason) == "" { // it silences all the same: what is missing is the reason
+				wrong("this comment gives no reason").hint("write # %s %s and why the warning does not apply here", marker, rule)
+			}
 			r.ignores = append(r.ignores, &ignore{pos: pos, width: len(marker) + 2, line: r.src.commented(pos), rule: rule})
 		}
 	}

@@ -53,8 +53,7 @@ func TestACommentWithAReasonSilencesAWarning(t *testing.T) {
 	}
 }
 
-func TestManyOutagesAreJudgedInLinearTime(t *testing.T) {
-	t.Parallel()
+func TestManyOutagesAreJudgedInLinearTime(t *testing.T) { // not parallel, so that the process's time is its own
 	for name, service := range map[string]func(i int) string{
 		"one service":   func(int) string { return "api" },
 		"each its own":  func(i int) string { return fmt.Sprint("api-", i/2) },
@@ -69,13 +68,13 @@ func TestManyOutagesAreJudgedInLinearTime(t *testing.T) {
 	}
 }
 
-// quickest returns the shortest time of several in which a plan is parsed.
+// quickest returns the least processor time of several with which a plan is parsed.
 func quickest(src []byte) time.Duration {
 	best := time.Hour
 	for range 4 {
-		start := time.Now()
+		start := used().cpu
 		plan.Parse("many.yaml", src, plantest.Tasks())
-		best = min(best, time.Since(start))
+		best = min(best, used().cpu-start)
 	}
 	return best
 }

@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/plan/condition"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -133,17 +134,9 @@ func (l *live) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
 // is, or wraps, a [MissingReceiptError] if a step that is referred to left no
 // receipt. Instance may be called concurrently.
 func (s Step) Instance(v Values) (task.Instance, error) {
-	instance := s.Task.New()
-	resolver := &live{plan: s.plan, from: &s, values: v}
-	d := s.plan.decoder(resolver)
-	resolver.after(d)
-	if s.With.node != nil {
-		d.via = s.With.via
-		config := reflect.ValueOf(instance.Config()).Elem()
-		d.structure(s.With.node, config, d.shapes.of(config.Type()), site{what: s.Task.Name, key: s.withKey()})
-	}
-	if resolver.missing != nil {
-		return nil, resolver.missing
+	instance, d, missing := s.resolve(v)
+	if missing != nil {
+		return nil, missing
 	}
 	if err := d.err(); err != nil {
 		return nil, err
@@ -153,6 +146,35 @@ func (s Step) Instance(v Values) (task.Instance, error) {
 		return nil, fmt.Errorf("%s:%d:%d: %w", s.plan.Path, p.Line, p.Column, err)
 	}
 	return instance, nil
+}
+
+// resolve sets the task's fields to what the plan gives them. What is wrong with
+// them is in the decoder.
+func (s Step) resolve(v Values) (task.Instance, *decoder, *MissingReceiptError) {
+	instance := s.Task.New()
+	resolver := &live{plan: s.plan, from: &s, values: v}
+	d := s.plan.decoder(resolver)
+	resolver.after(d)
+	if s.With.node != nil {
+		d.via = s.With.via
+		config := reflect.ValueOf(instance.Config()).Elem()
+		d.structure(s.With.node, config, shapeOf(config.Type()), site{what: s.Task.Name, key: s.withKey()})
+	}
+	return instance, d, resolver.missing
+}
+
+// Secrets returns the values of the step's secret inputs, as far as they can be
+// known without the receipts of other steps.
+func (s Step) Secrets(environ Environ) []redact.Secret {
+	instance, _, _ := s.resolve(Values{Env: environ})
+	config := reflect.ValueOf(instance.Config()).Elem()
+	var secrets []redact.Secret
+	for _, field := range task.Fields(config.Type()) {
+		if secret, ok := reflect.TypeAssert[redact.Secret](config.FieldByIndex(field.Index)); ok && secret.Reveal() != "" {
+			secrets = append(secrets, secret)
+		}
+	}
+	return secrets
 }
 
 // withKey returns the step's key "with", or that of its task if it has none.
@@ -172,5 +194,5 @@ func (p Probe) Target(v Values) (string, error) {
 
 // decoder returns a decoder for a part of the plan, which was checked before.
 func (p *Plan) decoder(refs referents) *decoder {
-	return &decoder{report: &report{src: p.src}, shapes: shapes{}, refs: refs, dir: p.Dir, doubtful: map[*yaml.Node]bool{}, absolute: map[string]bool{}}
+	return &decoder{report: &report{src: p.src}, refs: refs, dir: p.Dir, doubtful: map[*yaml.Node]bool{}, absolute: map[string]bool{}}
 }

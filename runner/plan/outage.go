@@ -3,6 +3,8 @@ package plan
 import (
 	"slices"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // An outage is what the plan itself brings about: from the first step that stops
@@ -23,7 +25,7 @@ func (c *checker) outages() []outage {
 		last := e.order
 		if to := s.started(e); to != nil {
 			last = to.order
-		} else { // it is told elsewhere that nothing starts it; here it counts to the end of its phase
+		} else if !s.unclear { // it is told elsewhere that nothing starts it; here it counts to the end of its phase
 			for last+1 < len(s.run) && s.run[last+1].phase == e.phase {
 				last++
 			}
@@ -100,12 +102,12 @@ func checkBudget(c *checker) {
 // they do.
 func (c *checker) overrun(phase *Phase, steps []*entry) bool {
 	var sum, most time.Duration
-	var slowest *Step
+	var slowest *yaml.Node
 	for _, e := range steps {
-		takes := longest(e.step)
+		takes, by := c.longest(e.step)
 		sum += takes
 		if takes > most {
-			most, slowest = takes, e.step
+			most, slowest = takes, by
 		}
 	}
 	if phase.Downtime == 0 || sum <= phase.Downtime {
@@ -113,21 +115,44 @@ func (c *checker) overrun(phase *Phase, steps []*entry) bool {
 	}
 	c.at(phase.at("downtime"), "budget", "the steps of this outage may take %s by their timeouts, more than the downtime", lasting(sum)).
 		warn().hint("shorten their timeouts or retries, or declare the longer downtime").
-		relate(positionOf(slowest.at("timeout")), "the longest of them, "+lasting(most)+" with its retries")
+		relate(positionOf(slowest), "the longest of them, "+lasting(most)+" with its retries")
 	return true
 }
 
-// longest is how long the step may take, its further attempts included, or 0 if
-// it does not say. The wait between two attempts doubles.
-func longest(s *Step) time.Duration {
-	if s.Timeout == 0 {
-		return 0
+// longest is how long the step may take, its further attempts included, and the
+// value that says so. Without one it is 0. The wait between two attempts doubles.
+func (c *checker) longest(s *Step) (time.Duration, *yaml.Node) {
+	attempt, by := c.limit(s)
+	if s.Timeout > 0 && (attempt == 0 || s.Timeout < attempt) {
+		attempt, by = s.Timeout, s.at("timeout")
 	}
-	most, wait := s.Timeout, s.Retry.Wait
+	if attempt == 0 {
+		return 0, nil
+	}
+	most, wait := attempt, s.Retry.Wait
 	for range min(s.Retry.Times, 10) {
-		most, wait = most+wait+s.Timeout, 2*wait
+		most, wait = most+wait+attempt, 2*wait
 	}
-	return most
+	return most, by
+}
+
+// limit is after how long the step's task gives up by its own configuration, and
+// the value that says so. It is 0 if the plan does not say.
+func (c *checker) limit(s *Step) (time.Duration, *yaml.Node) {
+	for _, f := range shapeOf(s.Task.Config).fields {
+		if !f.Limit {
+			continue
+		}
+		_, n := (place{node: s.With.node}).find(f.Key)
+		for n != nil && n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n != nil {
+			limit, _ := time.ParseDuration(n.Value) // a reference is known only when the plan runs
+			return max(limit, 0), n
+		}
+	}
+	return 0, nil
 }
 
 // checkNoProbe holds that a downtime is measured.

@@ -63,7 +63,7 @@ func parse(r *report, tasks task.Set) *Plan {
 	if err != nil {
 		dir = filepath.Dir(r.src.path)
 	}
-	d := &decoder{report: r, shapes: shapes{}, dir: dir, tasks: map[string]task.Spec{}, doubtful: map[*yaml.Node]bool{}, absolute: map[string]bool{}}
+	d := &decoder{report: r, dir: dir, tasks: map[string]task.Spec{}, doubtful: map[*yaml.Node]bool{}, absolute: map[string]bool{}}
 	for _, spec := range tasks.All() {
 		d.tasks[spec.Name] = spec
 		d.names = append(d.names, spec.Name)
@@ -80,7 +80,7 @@ func parse(r *report, tasks task.Set) *Plan {
 	}
 	plan.scope = newScope(plan)
 	c := &checker{
-		decoder: d, plan: plan, scope: plan.scope,
+		decoder: d, plan: plan, scope: plan.scope, refused: map[string]bool{},
 		sums: map[string][sha256.Size]byte{}, missing: map[string]error{},
 	}
 	c.check()

@@ -21,6 +21,7 @@ package plan
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -89,6 +90,8 @@ type Variables []Variable
 // it must be set, and not be empty.
 type Variable struct {
 	place
+	doubtful bool           // a part of it could not be read
+	unfit    []reflect.Type // the types of keys that it is reported not to fit
 
 	// Name of the environment variable.
 	Name string `with:"-"`

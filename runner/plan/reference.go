@@ -2,10 +2,13 @@ package plan
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/internal/redact"
 )
 
 // referents are what references stand for: while a plan is checked mostly
@@ -31,6 +34,7 @@ type resolved struct {
 	known  bool
 	secret bool
 	text   string        // of a variable, run.id or plan.digest
+	of     *Variable     // the variable, while nothing runs
 	field  reflect.Value // of a receipt
 }
 
@@ -112,8 +116,36 @@ func (d *decoder) secrecy(n *yaml.Node, parts []segment, values []resolved, clas
 		}
 	}
 	if class == classSecret && !secret {
-		return d.literalSecret(n, c)
+		return d.inTheOpen(n, parts, values, c)
 	}
+	return true
+}
+
+// inTheOpen reports a value without a secret for a key that is made for one. A
+// variable is reported once, however many steps are given it.
+func (d *decoder) inTheOpen(n *yaml.Node, parts []segment, values []resolved, c site) bool {
+	variable := values[0].of
+	switch {
+	case slices.ContainsFunc(values, func(r resolved) bool { return r.of != nil && r.of.doubtful }):
+		d.partial = true
+		return true
+	case len(values) > 1 || variable == nil:
+		return d.literalSecret(n, c)
+	case variable.misfits(reflect.TypeFor[redact.Secret]()):
+		ref := parts[0].ref
+		f := d.add(d.src.inside(n).position(ref.nameAt), "literal-secret", "%s must come from a secret variable, and %s is none", c.name(), quote(ref.name))
+		f.hint("add secret: true to %s under env", cut(ref.name)).relate(variable.Pos, "the variable is declared here").Width = runes(ref.name)
+	}
+	return false
+}
+
+// misfits notes that the variable does not fit a key of type t, and tells whether
+// that is new.
+func (v *Variable) misfits(t reflect.Type) bool {
+	if slices.Contains(v.unfit, t) {
+		return false
+	}
+	v.unfit = append(v.unfit, t)
 	return true
 }
 
@@ -130,7 +162,7 @@ func (d *decoder) fill(n *yaml.Node, v reflect.Value, s *shape, c site, parts []
 		}
 	}
 	if field := values[0].field; len(values) == 1 && field.IsValid() {
-		if err := d.shapes.assign(v, field); err != nil {
+		if err := assign(v, field); err != nil {
 			d.at(n, "type-mismatch", "%s %v", parts[0].ref, err)
 			return false
 		}
@@ -144,8 +176,37 @@ func (d *decoder) fill(n *yaml.Node, v reflect.Value, s *shape, c site, parts []
 		text.WriteString(value.text)
 	}
 	if bad := setText(v, s, text.String()); bad != nil {
-		d.bad(n, bad, c)
+		d.unfit(n, v.Type(), bad, c, values)
 		return false
 	}
 	return true
+}
+
+// unfit reports what is wrong with a value that variables are written into: once
+// for each variable and type of key, as the mistake is in what the plan says of it.
+func (d *decoder) unfit(n *yaml.Node, t reflect.Type, bad *badValue, c site, values []resolved) {
+	var given *yaml.Node
+	for _, value := range values {
+		if value.of == nil {
+			continue
+		}
+		if !value.of.misfits(t) {
+			return
+		}
+		given = value.of.given()
+	}
+	f := d.at(n, bad.rule, "%s%s", c.name(), bad.message)
+	if f.Hint = bad.hint; given != nil {
+		f.relate(positionOf(given), "the variable's value is here")
+	}
+}
+
+// given returns where the plan says what the variable's value is, or nil.
+func (v *Variable) given() *yaml.Node {
+	for _, key := range []string{"equals", "default"} {
+		if _, n := v.find(key); n != nil {
+			return n
+		}
+	}
+	return nil
 }

@@ -47,7 +47,7 @@ func judgements() []Rule {
 		{"backup", Warning, "what cannot be taken back can only be restored", whole(checkBackup)},
 		{"approval", Warning, "a person decides on what cannot be taken back", whole(checkApproval)},
 		{"nothing-to-take-back", Warning, "on_failure: rollback promises a way back, which some phase has to hold", whole(checkNothingToTakeBack)},
-		{"constant-condition", Warning, "a condition that reads no receipt always says the same", nil},
+		{"constant-condition", Warning, "a condition that always says the same tells nothing", nil},
 		{"unreachable-phase", Warning, "a phase behind a gate that never opens is never carried out", nil},
 		{"contacts", Warning, "at three in the morning somebody has to be called", whole(checkContacts)},
 	}
@@ -89,6 +89,7 @@ func readingRules() []Rule {
 		{"documents", Error, "a second document would be ignored in silence", nil},
 		{"nesting", Error, "what is nested deeply is a mistake or an attack", nil},
 		{"alias", Error, "an alias stands for what is written once, and not for itself", nil},
+		{"taken-as-text", Warning, "a quote or a reference that is none stays in the value as it is", nil},
 		{"tag", Error, "tags change what a value means without looking like it", nil},
 		{"key", Error, "keys are plain words", nil},
 		{"merge-key", Error, "merged keys are not where they seem to be", nil},

@@ -24,9 +24,11 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, s *shape, c site) bool {
 		return d.task(n, v)
 	case classTemplate:
 		v.SetString(n.Value)
+		d.asText(n, c)
 		return true
 	case classPath:
 		v.SetString(d.path(n.Value))
+		d.asText(n, c)
 		return true
 	case classSecret:
 		if d.refs != nil {
@@ -43,8 +45,15 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, s *shape, c site) bool {
 		if s.words != nil {
 			bad.hint = d.didYouMean(n.Value, s.words)
 		}
+		if c.what == "a plan" && c.key != nil && c.key.Value == "version" {
+			bad.hint = fmt.Sprintf("write version: %d", Version)
+		}
+		if _, hint, _ := lookalike(n); hint != "" {
+			bad.hint = hint
+		}
 		return d.bad(n, bad, c)
 	}
+	d.asText(n, c)
 	return true
 }
 
@@ -146,6 +155,9 @@ func (d *decoder) task(n *yaml.Node, v reflect.Value) bool {
 		f := d.at(n, "unknown-task", "there is no task %s", quote(n.Value))
 		if f.Hint = d.didYouMean(n.Value, d.names); f.Hint == "" {
 			f.hint("phasegate tasks lists them")
+		}
+		if _, hint, _ := lookalike(n); hint != "" {
+			f.hint("%s", hint)
 		}
 		return false
 	}

@@ -17,8 +17,12 @@ type scan struct {
 	after    int       // text behind a closing quote
 	open     []bracket // the brackets that are open at the end
 	mismatch int       // a bracket that closes none, or one of the other kind
+	inner    int       // a bracket or ? inside of a value that stands between brackets
+	bare     int       // the first reference of the last line with one that stands between brackets, and not in quotes
+	eaten    int       // a # that begins a comment where a value was to begin, with the end of a bracket in it
 	crowded  int       // a second colon between two commas
-	colons   []int     // the colons that end a key, in the last line
+	behind   int       // text behind the last bracket that closes a value
+	colons   []int     // the colons that end a key outside of brackets, in the last line
 	starts   []int     // the tokens of the last line
 	comments []int     // the characters # that begin one
 
@@ -34,7 +38,7 @@ type bracket struct{ at, colons int }
 // scanTo reads the lines up to last, and on to the end of a quote that is open
 // there.
 func scanTo(src *source, last int) *scan {
-	s := &scan{src: src, last: last, tab: -1, quote: -1, long: -1, after: -1, mismatch: -1, crowded: -1, block: -1}
+	s := &scan{src: src, last: last, tab: -1, quote: -1, long: -1, after: -1, mismatch: -1, inner: -1, bare: -1, behind: -1, eaten: -1, crowded: -1, block: -1}
 	for n := 1; n <= len(src.lines) && (n <= last || s.quote >= 0); n++ {
 		if !s.skipped(n) && len(src.line(n)) <= longestLine {
 			s.line(n)
@@ -78,11 +82,16 @@ func (s *scan) line(n int) {
 		case c == ' ' || c == '\t':
 		case c == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t'):
 			s.comments = append(s.comments, s.src.lines[n-1]+i)
+			s.eats(n, i)
 			return
 		case s.separated(n, line, i):
 			s.start = true
 		case strings.IndexByte("[{]}", c) >= 0 && (s.start || len(s.open) > 0 || s.shut >= 0 && strings.TrimSpace(line[s.shut+1:i]) == ""):
 			s.bracket(n, i, c)
+		case s.shut >= 0 && len(s.open) == 0 && s.behind < 0 && !s.start:
+			s.behind = s.src.lines[n-1] + i
+		case c == '?' && len(s.open) > 0 && !s.start:
+			s.misplace(s.src.lines[n-1] + i)
 		case s.start:
 			s.start = false
 			if s.token(n, line, i) {
@@ -99,8 +108,9 @@ func (s *scan) separated(n int, line string, i int) bool {
 	top := len(s.open) - 1
 	switch c := line[i]; {
 	case c == ':' && last:
-		s.colons = append(s.colons, s.src.lines[n-1]+i)
-		if top >= 0 {
+		if top < 0 {
+			s.colons = append(s.colons, s.src.lines[n-1]+i)
+		} else {
 			if s.open[top].colons++; s.open[top].colons > 1 && s.crowded < 0 {
 				s.crowded = s.src.lines[n-1] + i
 			}
@@ -120,13 +130,44 @@ func (s *scan) bracket(n, i int, c byte) {
 	at, top := s.src.lines[n-1]+i, len(s.open)-1
 	switch {
 	case c == '[' || c == '{':
-		if s.start {
-			s.open = append(s.open, bracket{at: at})
-		}
+		s.opens(n, at)
 	case top >= 0 && s.src.text[s.open[top].at]+2 == c: // as ASCII has them
 		s.open, s.start, s.shut = s.open[:top], false, i
 	case s.mismatch < 0:
 		s.mismatch = at
+	}
+}
+
+// opens opens the bracket at byte at of line n, if it can stand there.
+func (s *scan) opens(n, at int) {
+	switch {
+	case s.start:
+		s.open = append(s.open, bracket{at: at})
+	case len(s.open) == 0:
+		if s.behind < 0 {
+			s.behind = at
+		}
+	default:
+		s.misplace(at)
+		if s.bare < s.src.lines[n-1] && strings.HasPrefix(s.src.text[max(0, at-1):], opening) {
+			s.bare = at - 1
+		}
+	}
+}
+
+// misplace notes a character that a value between brackets can hold only in quotes.
+func (s *scan) misplace(at int) {
+	if s.inner < 0 {
+		s.inner = at
+	}
+}
+
+// eats notes that the comment at index i of line n holds the end of a bracket that
+// is open since the same line, and stands where a value was to begin.
+func (s *scan) eats(n, i int) {
+	if top := len(s.open) - 1; s.start && s.eaten < 0 && top >= 0 && s.open[top].at >= s.src.lines[n-1] &&
+		strings.ContainsAny(s.src.line(n)[i:], "]}") {
+		s.eaten = s.src.lines[n-1] + i
 	}
 }
 

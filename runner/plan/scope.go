@@ -16,6 +16,8 @@ type entry struct {
 	order int  // among the gates and steps of the plan, or the hooks of the phase
 	hook  bool // of a rollback
 	gate  bool
+
+	unread bool // its configuration has a mistake, which is reported
 }
 
 // scope knows what references may name.
@@ -28,13 +30,16 @@ type scope struct {
 	names   []string // of the variables
 	phases  []string
 	blamed  map[string]bool // undeclared variables that are reported
+	unknown map[string]bool // steps that there are not, and that are reported
 	fields  map[reflect.Type][]task.Field
 	receipt map[reflect.Type]map[string]condition.Kind
+
+	conditions int // bytes of those that were checked
 }
 
 func newScope(p *Plan) *scope {
 	s := &scope{
-		steps: make(map[string]*entry), env: map[string]*Variable{}, blamed: map[string]bool{},
+		steps: make(map[string]*entry), env: map[string]*Variable{}, blamed: map[string]bool{}, unknown: map[string]bool{},
 		fields: map[reflect.Type][]task.Field{}, receipt: map[reflect.Type]map[string]condition.Kind{},
 	}
 	for i := range p.Env {

@@ -38,14 +38,31 @@ func (c *checker) written(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
 		c.secret(n)
 	}
-	for _, child := range n.Content {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.ScalarNode && keepsSecret(n.Content[i-1].Value) &&
+			child.Value != "" && !isNull(child) && !strings.Contains(child.Value, opening) {
+			c.reveals(child, "the value of "+cut(n.Content[i-1].Value))
+		}
 		c.written(child)
 	}
 }
 
+// keepsSecret tells whether name is that of an environment variable in which
+// programs take secrets, such as PGPASSWORD.
+func keepsSecret(name string) bool {
+	ends := func(end string) bool { return strings.HasSuffix(name, end) }
+	return slices.ContainsFunc([]string{"PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY"}, ends) && name == strings.ToUpper(name)
+}
+
 func (c *checker) secret(n *yaml.Node) {
-	what := secretIn(n.Value)
-	if what == "" || slices.ContainsFunc(c.report.list, func(f *finding) bool { return f.masked == n }) {
+	if what := secretIn(n.Value); what != "" {
+		c.reveals(n, what)
+	}
+}
+
+// reveals reports the secret at n, unless it is told of already.
+func (c *checker) reveals(n *yaml.Node, what string) {
+	if slices.ContainsFunc(c.report.list, func(f *finding) bool { return f.masked == n }) {
 		return
 	}
 	c.report.list = slices.DeleteFunc(c.report.list, func(f *finding) bool { return f.node == n }) // this is worse than what a task says of it
@@ -68,6 +85,7 @@ var secretForms = []struct {
 	{"sk_live_", "a key of Stripe", regexp.MustCompile(`\bsk_live_\w{16,}`)},
 	{"eyJ", "a signed token", regexp.MustCompile(`\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}`)},
 	{"earer ", "a bearer token", regexp.MustCompile(`\b[Bb]earer [\w.~+/-]{20,}`)},
+	{"://", "a token", regexp.MustCompile(`(?i)[?&](\w*token|api_?key|\w*secret|password)=[^\s&#$'"]{8,}`)},
 	{"assword=", "a password", regexp.MustCompile(`\b[Pp]assword=[^\s$'"]`)},
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
@@ -67,15 +68,15 @@ func (b bounds) excluded(v reflect.Value) string {
 	return " must be at most " + b.mostText
 }
 
-// shapes are the shapes of the types met so far.
-type shapes map[reflect.Type]*shape
+// shapes holds the shape of each type met so far: a type does not change, and
+// each step of a run asks again.
+var shapes sync.Map
 
-func (all shapes) of(t reflect.Type) *shape {
-	if s, ok := all[t]; ok {
-		return s
+func shapeOf(t reflect.Type) *shape {
+	if known, ok := shapes.Load(t); ok {
+		return known.(*shape)
 	}
 	s := &shape{class: classOf(t)}
-	all[t] = s
 	switch s.class {
 	case classInt, classFloat:
 		s.bits = t.Bits()
@@ -90,13 +91,14 @@ func (all shapes) of(t reflect.Type) *shape {
 			s.keys = append(s.keys, f.Key)
 			s.index[f.Key] = i
 		}
-		all.tags(t, s)
+		s.tags(t)
 	}
+	shapes.Store(t, s)
 	return s
 }
 
 // tags reads the defaults and the bounds of a struct's fields.
-func (all shapes) tags(t reflect.Type, s *shape) {
+func (s *shape) tags(t reflect.Type) {
 	s.preset, s.bounds = make([]reflect.Value, len(s.fields)), make([]bounds, len(s.fields))
 	for i, f := range s.fields {
 		read := func(tag string) (reflect.Value, string) {
@@ -105,7 +107,7 @@ func (all shapes) tags(t reflect.Type, s *shape) {
 				return reflect.Value{}, ""
 			}
 			v := reflect.New(f.Type).Elem()
-			if bad := setText(v, all.of(f.Type), text); bad != nil {
+			if bad := setText(v, shapeOf(f.Type), text); bad != nil {
 				panic(fmt.Sprintf("%s.%s: the %s tag%s", t, f.Name, tag, bad.message))
 			}
 			return v, text

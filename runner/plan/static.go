@@ -19,6 +19,8 @@ type static struct {
 	from  *entry // the step that refers; nil for a probe
 	needs []string
 	wants []string // the same, and the steps that come too late
+
+	judges *judgement // the condition of a gate
 }
 
 func (s *static) resolve(d *decoder, ref *reference, how use) (resolved, bool) {
@@ -45,9 +47,9 @@ func (s *static) variable(d *decoder, ref *reference, how use) (resolved, bool) 
 		s.scope.blamed[ref.name] = true
 		return resolved{}, false
 	}
-	value := resolved{secret: variable.Secret}
+	value := resolved{secret: variable.Secret, of: variable}
 	switch {
-	case variable.Secret:
+	case variable.Secret, variable.doubtful:
 	case variable.Equals != nil:
 		value.known, value.text = true, *variable.Equals
 	case variable.Default != nil:
@@ -115,7 +117,7 @@ func (s *static) doubt(d *decoder, ref *reference, how use) (rule string, proble
 		if bad := d.fallback(ref, how.to); bad != nil {
 			return "type-mismatch", &condition.Problem{Message: "the default" + bad.message, Hint: bad.hint}
 		}
-	case !ref.hasFallback && !slices.Contains(s.from.step.After, ref.name):
+	case !ref.hasFallback && !slices.Contains(s.from.step.After, ref.name) && !s.misnamed(d):
 		return "hook-reference", &condition.Problem{
 			Message: "step " + quote(ref.name) + " may not have run when this hook does",
 			Hint:    fmt.Sprintf("add after: [%s] to the hook, or a default: ${{ %s || '...' }}", cut(ref.name), cut(ref.String())),
@@ -124,12 +126,23 @@ func (s *static) doubt(d *decoder, ref *reference, how use) (rule string, proble
 	return "", nil
 }
 
+// misnamed tells whether the hook's after has a mistake, which is reported: it may
+// be meant to name any step.
+func (s *static) misnamed(d *decoder) bool {
+	step := s.from.step
+	return len(step.After) == 0 && step.has("after") || d.doubtful[step.node] ||
+		slices.ContainsFunc(step.After, func(id string) bool {
+			to := s.scope.steps[id]
+			return to == nil || s.scope.unreachable(s.from, to) != ""
+		})
+}
+
 // fallback says why the default of a reference is no value of a key of that type.
 func (d *decoder) fallback(ref *reference, to reflect.Type) *badValue {
 	for to.Kind() == reflect.Pointer {
 		to = to.Elem()
 	}
-	return setText(reflect.New(to).Elem(), d.shapes.of(to), ref.fallback)
+	return setText(reflect.New(to).Elem(), shapeOf(to), ref.fallback)
 }
 
 func (s *static) misfit(d *decoder, field task.Field, how use) string {
@@ -139,7 +152,7 @@ func (s *static) misfit(d *decoder, field task.Field, how use) string {
 	case how.to == nil:
 		return ""
 	case how.whole:
-		return d.shapes.misfit(how.to, field.Type)
+		return misfit(how.to, field.Type)
 	case !kindOf(field.Type).Scalar():
 		return fmt.Sprintf("is %s, which cannot be part of a text", kindOf(field.Type))
 	}
@@ -151,9 +164,10 @@ func (s *static) misfit(d *decoder, field task.Field, how use) string {
 func (s *static) step(d *decoder, id string) (spec task.Spec, rule string, problem *condition.Problem) {
 	to, ok := s.scope.steps[id]
 	if !ok {
-		if d.hidden.steps {
+		if d.hidden.steps || s.scope.unknown[id] {
 			return task.Spec{}, "", nil
 		}
+		s.scope.unknown[id] = true
 		return task.Spec{}, "unknown-step", &condition.Problem{
 			Message: fmt.Sprintf("there is no step %s", quote(id)), Word: id, Among: s.scope.ids,
 		}
@@ -178,9 +192,18 @@ func (s *static) relate(f *finding, id string) {
 }
 
 func (s *static) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
+	before := s.scope.conditions
+	if s.scope.conditions += len(n.Value); s.scope.conditions > MaxConditions {
+		if before <= MaxConditions {
+			d.at(n, "too-large", "a plan has at most %d KiB of conditions in all", MaxConditions>>10)
+		}
+		return false
+	}
 	receipts := &conditionScope{static: s, d: d}
 	expression, problems := condition.Compile(n.Value, receipts)
-	s.constant(d, n, expression)
+	if expression != nil && s.from.gate {
+		s.judges = &judgement{s.from, n, expression}
+	}
 	at := d.src.inside(n)
 	slices.SortStableFunc(problems, func(a, b condition.Problem) int { return a.Offset - b.Offset })
 	for _, p := range problems {
@@ -197,20 +220,6 @@ func (s *static) condition(d *decoder, n *yaml.Node, v reflect.Value) bool {
 	v.Set(reflect.ValueOf(task.Condition{Source: n.Value}))
 	d.partial = true
 	return len(problems) == 0
-}
-
-// constant reports a condition that reads no receipt.
-func (s *static) constant(d *decoder, n *yaml.Node, expression *condition.Expression) {
-	if expression == nil || len(expression.Steps()) > 0 {
-		return
-	}
-	if s.from.gate && !expression.Evaluate(nil).Holds {
-		d.at(n, "unreachable-phase", "this condition never holds, so phase %s is never carried out", quote(s.scope.phases[s.from.phase])).
-			warn().hint("compare the receipts of earlier steps, or remove the phase")
-		return
-	}
-	d.at(n, "constant-condition", "this condition reads no receipt, so it always says the same").
-		warn().hint("compare the receipts of earlier steps, as in steps.users.failed == 0")
 }
 
 // conditionScope lends the plan's scope to an expression.

@@ -15,6 +15,7 @@ type services struct {
 	held                      map[*entry]string
 	starts, hooks             map[string][]*entry // by what they start
 	holdingTasks, startsAgain map[string]bool     // by task, as asking each time is slow
+	unclear                   bool                // what one of them stops or starts cannot be read
 }
 
 func (c *checker) services() *services {
@@ -37,6 +38,7 @@ func (c *checker) services() *services {
 		if !s.holdingTasks[name] && !s.startsAgain[name] {
 			continue
 		}
+		s.unclear = s.unclear || e.unread
 		held := c.held(e)
 		switch {
 		case held == "":
@@ -56,7 +58,7 @@ func (c *checker) services() *services {
 // service's address: with its references as they stand, so that two steps can be
 // compared before their values are known. It is "" if the step does not say.
 func (c *checker) held(e *entry) string {
-	config := c.shapes.of(e.step.Task.Config)
+	config := shapeOf(e.step.Task.Config)
 	for _, f := range config.fields {
 		if !f.Held {
 			continue
@@ -93,6 +95,9 @@ func (s *services) back(e *entry, behind int) bool {
 
 func checkLeftStopped(c *checker) {
 	s := c.services()
+	if s.unclear {
+		return // what seems to be missing may be what cannot be read
+	}
 	for _, e := range s.stops {
 		phase, problem, hint := c.plan.Phases[e.phase], "", "add a hook that starts it, at the end of this phase's rollback"
 		switch {

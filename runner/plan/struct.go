@@ -2,6 +2,7 @@ package plan
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -49,7 +50,7 @@ func (p place) find(key string) (k, v *yaml.Node) {
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) bool {
 	if n.Kind != yaml.MappingNode {
 		d.hidden.steps = true
-		return d.wrong(n, c, classStruct)
+		return d.wrong(n, c, classStruct, s.keys...)
 	}
 	if located, ok := reflect.TypeAssert[interface{ settle(n, key *yaml.Node) }](v.Addr()); ok {
 		located.settle(n, c.key)
@@ -59,10 +60,21 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 			v.FieldByIndex(s.fields[i].Index).Set(preset)
 		}
 	}
-	ok := true
+	ok, understood := true, false
 	found := make([]bool, len(s.fields))
+	fallen := d.fallen(n, v)
 	for key, value := range pairs(n) {
 		i, known := s.index[key.Value]
+		if empty, is := fallen[key]; is {
+			ok = false
+			if known {
+				found[i] = true
+			}
+			if empty != nil {
+				d.at(key, "unknown-key", "unknown key %s for %s", quote(key.Value), c.what).hint("indent it, with what follows, below %s", quote(empty.Value))
+			}
+			continue
+		}
 		if !known {
 			ok = false
 			if near := d.unknownKey(n, key, value, v, s, c); near >= 0 {
@@ -70,11 +82,14 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, s *shape, c site) boo
 			}
 			continue
 		}
-		found[i] = true
+		found[i], understood = true, true
 		ok = d.field(n, value, v.FieldByIndex(s.fields[i].Index), s.bounds[i], site{what: c.what, key: key}) && ok
 	}
 	if step, is := reflect.TypeAssert[*Step](v.Addr()); is {
 		d.hidden.steps = d.hidden.steps || step.ID == ""
+	}
+	if is := v.Type() == reflect.TypeFor[Step](); is && !ok && !understood {
+		return false // something else stands in the place of a step
 	}
 	return d.required(n, s, found, c) && ok && !merges(n)
 }
@@ -133,6 +148,18 @@ func (d *decoder) unknownKey(n, key, value *yaml.Node, v reflect.Value, s *shape
 		d.hidden.env = d.hidden.env || value.Kind == yaml.MappingNode
 	}
 	f := d.at(key, "unknown-key", "unknown key %s for %s", quote(key.Value), c.what)
+	if name, rest, cuts := cutWord(key.Value); cuts && isNull(value) && slices.Contains(s.keys, name) && !(place{node: n}).has(name) {
+		f.hint("write %s", quote(name+": "+rest))
+		return s.index[name]
+	}
+	if v.Type() == reflect.TypeFor[Step]() && len(n.Content) == 2 && value.Kind == yaml.MappingNode {
+		d.named(f, key.Value)
+		return -1
+	}
+	if v.Type() == reflect.TypeFor[Step]() && slices.Contains(calledElsewhere(), key.Value) && !(place{node: n}).has("task") {
+		f.hint("a step says what it does with the key %s", quote("task"))
+		return s.index["task"]
+	}
 	if meant := d.suggest(key.Value, s.keys); meant != "" && !(place{node: n}).has(meant) {
 		f.hint("did you mean %s?", quote(meant))
 		return s.index[meant]
@@ -146,6 +173,28 @@ func (d *decoder) unknownKey(n, key, value *yaml.Node, v reflect.Value, s *shape
 	}
 	return -1
 }
+
+// named has the finding about a step that is written below its name, or below
+// its task's, say how it is written.
+func (d *decoder) named(f *finding, name string) {
+	f.hint("write id: %s, and the keys below it beside that", cut(name))
+	if _, is := d.tasks[name]; is {
+		f.hint("write an id, task: %s, and the keys below it under with", name)
+	}
+}
+
+// cutWord cuts a text between brackets that lacks the colon after its key, or the
+// space behind it.
+func cutWord(text string) (name, rest string, cuts bool) {
+	i := strings.IndexAny(text, " :")
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], strings.TrimLeft(text[i:], " :="), true
+}
+
+// calledElsewhere are the names that others give to what is a step's task here.
+func calledElsewhere() []string { return []string{"uses", "run", "action", "module"} }
 
 // noun is what messages call a part of a plan, or "".
 func noun(t reflect.Type) string {
@@ -172,13 +221,13 @@ func noun(t reflect.Type) string {
 func (d *decoder) ownerOf(key string, v reflect.Value) string {
 	if step, ok := reflect.TypeAssert[*Step](v.Addr()); ok {
 		if spec, found := d.tasks[step.taskName()]; found {
-			if _, found := d.shapes.of(spec.Config).index[key]; found {
+			if _, found := shapeOf(spec.Config).index[key]; found {
 				return "it belongs to with, as a key of " + spec.Name
 			}
 		}
 	}
 	for _, t := range []reflect.Type{reflect.TypeFor[Plan](), reflect.TypeFor[Phase](), reflect.TypeFor[Step]()} {
-		if _, found := d.shapes.of(t).index[key]; found && t != v.Type() {
+		if _, found := shapeOf(t).index[key]; found && t != v.Type() {
 			return "it is a key of " + noun(t)
 		}
 	}

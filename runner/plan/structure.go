@@ -80,9 +80,13 @@ func (s *survey) mention(value string) {
 		}
 	}
 	for _, wrong := range slips {
-		if rest, ok := strings.CutPrefix(value[wrong.offset:], "env."); ok {
+		inside, _, _ := strings.Cut(value[wrong.offset:], closing)
+		for _, rest := range strings.Split(inside, "env.")[1:] {
 			end := strings.IndexFunc(rest, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-			s.mentioned[rest[:max(0, end)]] = true
+			if end < 0 {
+				end = len(rest)
+			}
+			s.mentioned[rest[:end]] = true
 		}
 	}
 }

@@ -39,6 +39,9 @@ func checkNames(c *checker) {
 	}
 	for _, e := range c.scope.all {
 		check(e.step.place, "id", e.step.ID)
+		if !nameForm.MatchString(e.step.ID) {
+			c.scope.unknown[proper(e.step.ID)] = true // the name that it is told to take
+		}
 	}
 	for _, v := range c.plan.Env {
 		if !variableForm.MatchString(v.Name) {

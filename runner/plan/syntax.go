@@ -14,14 +14,15 @@ import (
 // parseYAML returns the file's one document, or nil after reporting why there is
 // none.
 func parseYAML(r *report) *yaml.Node {
-	decoder := yaml.NewDecoder(strings.NewReader(r.src.text))
+	input := &lineReader{src: r.src}
+	decoder := yaml.NewDecoder(input)
 	root, err := decode(decoder)
 	switch {
 	case errors.Is(err, io.EOF):
 		r.add(Position{Line: 1, Column: 1}, "empty", "the file has only comments").hint(firstLines)
 		return nil
 	case err != nil:
-		explain(r, err)
+		explain(r, err, input.line)
 		return nil
 	}
 	if _, err := decode(decoder); !errors.Is(err, io.EOF) {
@@ -61,13 +62,14 @@ func (s *source) secondDocument(root *yaml.Node) Position {
 var yamlError = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
 
 // explain reports a syntax error where its cause is. The library's own line is
-// often that of the enclosing block, or one too low, and it has no column.
-func explain(r *report, err error) {
+// often that of the enclosing block, or one too low, and it has no column. It
+// had read the file up to the line reached.
+func explain(r *report, err error, reached int) {
 	message := err.Error()
 	if match := yamlError.FindStringSubmatch(message); match != nil {
 		message = match[1]
 	}
-	line := failingLine(r.src, message)
+	line := failingLine(r.src, message, reached)
 	s := scanTo(r.src, line)
 	for _, cause := range causes() {
 		if cause(r, s, message, line) {
@@ -80,29 +82,43 @@ func explain(r *report, err error) {
 // failingLine returns the first line with which the library fails in the same
 // way: everything before it can be read. The library looks ahead of what it
 // reads by a line or two, so the search starts from where it stopped.
-func failingLine(src *source, message string) int {
+func failingLine(src *source, message string, reached int) int {
 	const searchable = 256 << 10 // bytes up to which many partial readings are cheap
-	input := &lineReader{src: src}
-	_, _ = decode(yaml.NewDecoder(input))
+	const back = 3               // lines by which the library looks ahead, at most
+	line, start := max(1, reached), 0
+	large := src.lines[line-1] > searchable
+	if large {
+		start = src.topLevel(line - back - 1)
+	}
 	fails := func(lines int) bool {
 		end := len(src.text)
 		if lines < len(src.lines) {
 			end = src.lines[lines]
 		}
-		_, err := decode(yaml.NewDecoder(strings.NewReader(src.text[:end])))
+		_, err := decode(yaml.NewDecoder(strings.NewReader(src.text[start:end])))
 		return err != nil && strings.HasSuffix(err.Error(), message)
 	}
-	line := max(1, input.line)
-	for range 3 {
+	for range back {
 		if line == 1 || !fails(line-1) {
 			return line
 		}
 		line--
 	}
-	if src.lines[line-1] > searchable {
+	if large {
 		return line
 	}
 	return 1 + sort.Search(line-1, func(i int) bool { return fails(i + 1) })
+}
+
+// topLevel returns the start of the last line up to n that begins a key of the
+// outermost mapping, where a reading may start as well as at the file's start.
+func (s *source) topLevel(n int) int {
+	for ; n > 1; n-- {
+		if line := s.line(n); line != "" && line[0] >= 'a' && line[0] <= 'z' {
+			return s.lines[n-1]
+		}
+	}
+	return 0
 }
 
 // lineReader hands a file out line by line, and knows how far it got.

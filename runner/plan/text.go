@@ -12,6 +12,10 @@ const (
 	MaxSteps = 20_000   // gates, steps and hooks
 	MaxDepth = 64       // lists and mappings inside each other
 
+	// MaxConditions is in bytes, of all conditions together. Reading one takes far
+	// longer than reading as much of other text.
+	MaxConditions = 256 << 10
+
 	// maxMarks bounds the memory that reading a file can take: it is the number
 	// of characters that can begin a value, several for each line of a plan.
 	maxMarks = 2_000_000

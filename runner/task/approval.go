@@ -34,6 +34,7 @@ type Review struct {
 	Person      bool   `json:"person"`      // a person's account, not a program's
 	Approved    bool   `json:"approved"`    // rejected if not
 	Comment     string `json:"comment"`     // as it was written
+	Job         string `json:"job"`         // of the forge for which it was asked, such as 4711/2: the workflow's run and attempt
 	Void        string `json:"void"`        // why it cannot count, such as that it may be an earlier attempt's; "" if it can
 }
 

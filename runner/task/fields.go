@@ -13,6 +13,7 @@ type Field struct {
 	Name     string       // as written in Go
 	Required bool         // a plan must set it
 	Held     bool         // it names what a Holder holds, or a Releaser lets go of
+	Limit    bool         // it is a duration after which the task gives up
 	Index    []int        // of the struct's field, for reflect's FieldByIndex
 	Type     reflect.Type //
 }
@@ -22,7 +23,7 @@ type Field struct {
 // an exported name stand among them as if they were written there, so that tasks
 // can share keys. It panics on an exported field without a tag, so that nothing
 // is configurable by accident; `with:"-"` marks one that is no key. Behind a key,
-// "required" and "held" say what [Field] says of them.
+// "required", "held" and "limit" say what [Field] says of them.
 func Fields(t reflect.Type) []Field { return fieldsBelow(t, nil) }
 
 // fieldsBelow returns the keys of a struct that is reached by the index.
@@ -60,6 +61,8 @@ func field(t reflect.Type, f reflect.StructField, tag string, at []int) Field {
 			field.Required = true
 		case "held":
 			field.Held = true
+		case "limit":
+			field.Limit = true
 		default:
 			panic(fmt.Sprintf("%s.%s: unknown option %q in the with tag", t, f.Name, option))
 		}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // A Task is one piece of work whose receipt is an R, a struct with json tags.
@@ -85,6 +86,9 @@ type Env struct {
 	// is no such person.
 	Ask func(ctx context.Context, q Question) (Answer, error)
 
+	// Downtime is the outage that the step's phase may cause; 0 if it names none.
+	Downtime time.Duration
+
 	// What a gate needs to judge approvals by.
 	Basis      Basis       // what an approval given now rests on
 	Statements []Statement // what people signed about this gate, oldest first
@@ -107,8 +111,10 @@ type Env struct {
 // A Question is put to a person by a gate.
 type Question struct {
 	Text string // what is asked, a sentence or a few
-	Want string // the word that means yes
+	Want string // the word that means yes; "" where any answer will do
 	No   string // the word that means no; any other answer is a slip, and asked again
+
+	Rests []string // steps whose receipts a yes rests on: whoever is asked sees them first
 }
 
 // An Answer is what a person said.

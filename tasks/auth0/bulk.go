@@ -85,9 +85,12 @@ func (m *mover) conclude(ctx context.Context, r result) error {
 	m.jobs.trouble = 0
 	made, there, err := m.sort(r)
 	if err != nil {
-		return err
+		return errors.Join(err, m.leave(r.batch.rows, nil, unreachable))
 	}
 	found, err := m.lookUp(ctx, there)
+	if err != nil {
+		err = errors.Join(err, m.leave(there, found, unreachable))
+	}
 	finish, cancel := graceful(ctx)
 	defer cancel()
 	if err := together(err, m.finish(finish, append(made, found...))); err != nil {
@@ -161,7 +164,7 @@ func (m *mover) lookUp(ctx context.Context, rows []outcome) ([]outcome, error) {
 		accounts[o.user] = nil
 	}
 	err := m.persist(ctx, func() error {
-		return m.tenant.ExportUsers(ctx, m.jobs.connectionID, func(a account) error {
+		return m.tenant.ExportUsers(ctx, m.jobs.connectionID, m.task.JobTimeout, func(a account) error {
 			if _, wanted := accounts[a.id]; wanted {
 				accounts[a.id] = &a
 			}

@@ -102,3 +102,31 @@ func TestAKilledRunsJobIsPickedUp(t *testing.T) {
 	}
 	s.exactlyOnce(0)
 }
+
+// Both jobs are under way when the process is killed, and the next is killed when it
+// has dealt with the first of them.
+func TestBothJobsOfAKilledRunArePickedUpHoweverOften(t *testing.T) {
+	t.Parallel()
+	s := sceneOf(t, users(2500), emulator.Config{Plan: emulator.Unlimited, Jobs: emulator.JobSpeed{Start: 300 * time.Millisecond}})
+	const looking = "GET /api/v2/jobs/{id}"
+	s.tenant.Fault(emulator.Fault{Endpoint: looking, Count: 2, Do: emulator.Hang(time.Minute)})
+	i, dir := s.bulk(), t.TempDir()
+	cmd := s.start(i, dir)
+	eventually(t, "both jobs are waited for", func() bool { return s.tenant.Disturbed() == 2 })
+	s.kill(cmd)
+	eventually(t, "both have ended", func() bool {
+		jobs := s.tenant.Imports()
+		return len(jobs) == 2 && !jobs[0].Ended.IsZero() && !jobs[1].Ended.IsZero()
+	})
+	s.tenant.ClearFaults()
+	s.tenant.Fault(emulator.Fault{Endpoint: looking, After: 1, Count: 1, Do: emulator.Hang(time.Minute)})
+	cmd = s.start(i, dir)
+	eventually(t, "the second job is waited for", func() bool { return s.tenant.Disturbed() == 1 })
+	s.kill(cmd)
+	s.tenant.ClearFaults()
+	must(t, s.start(i, dir).Wait())
+	if n := s.tenant.Requests().Total("GET /api/v2/users/{id}") + s.tenant.Requests().Total("POST /api/v2/jobs/users-exports"); n != 0 {
+		t.Errorf("accounts were looked up %d times: a job was not picked up", n)
+	}
+	s.exactlyOnce(0)
+}

@@ -53,7 +53,7 @@ func runChild(config string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	if _, err := i.Run(context.Background(), env); err != nil {
+	if err := ignoreSkip(i.Run(context.Background(), env)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -97,7 +97,7 @@ func (s *scene) startImport(dir string) *exec.Cmd {
 func (s *scene) start(i *ImportUsers, dir string) *exec.Cmd {
 	s.t.Helper()
 	config, err := json.Marshal(child{
-		s.dsn.Reveal(), i.Domain, i.ClientID, i.ClientSecret.Reveal(), i.CAFile, dir, i.Method, i.Users, i.Workers, i.Batch,
+		i.DSN.Reveal(), i.Domain, i.ClientID, i.ClientSecret.Reveal(), i.CAFile, dir, i.Method, i.Users, i.Workers, i.Batch,
 	})
 	must(s.t, err)
 	cmd := exec.Command(os.Args[0])
@@ -122,11 +122,13 @@ func (s *scene) kill(cmd *exec.Cmd) {
 	s.unlocked()
 }
 
+const holdersOfTheLock = `from pg_locks where locktype = 'advisory' and granted
+	and (classid::bigint << 32 | objid::bigint) = hashtextextended('phasegate:' || current_database(), 0)`
+
 // unlocked waits until the database has let go of a killed process's lock.
 func (s *scene) unlocked() {
 	s.t.Helper()
 	eventually(s.t, "the database has let go of the killed process's lock", func() bool {
-		return s.number(`select count(*) from pg_locks where locktype = 'advisory' and granted
-			and (classid::bigint << 32 | objid::bigint) = hashtextextended('phasegate:' || current_database(), 0)`) == 0
+		return s.number("select count(*) "+holdersOfTheLock) == 0
 	})
 }

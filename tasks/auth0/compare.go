@@ -70,7 +70,7 @@ func (c *comparison) compare(ctx context.Context, api tenant, table *table, conn
 	if err := table.each(ctx, c.expect); err != nil {
 		return err
 	}
-	if err := api.ExportUsers(ctx, connectionID, c.meet); err != nil {
+	if err := api.ExportUsers(ctx, connectionID, c.task.JobTimeout, c.meet); err != nil {
 		return err
 	}
 	if err := c.meetRoles(ctx, api, roles); err != nil {

@@ -2,7 +2,10 @@ package auth0
 
 import (
 	"encoding/csv"
+	"maps"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 
 	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
@@ -102,6 +105,120 @@ func (s *scene) tableSays(path string, want map[string]reason) {
 	}
 }
 
+// A misfit is a row that cannot be moved, and what the report has to say of it.
+type misfit struct {
+	why   reason
+	spoil func(s *scene, row string)
+	only  Method // "" for both
+}
+
+// misfits are one of every lasting kind but those that concern everybody.
+func misfits() []misfit {
+	set := func(sql string) func(*scene, string) {
+		return func(s *scene, row string) { s.exec("update users set "+sql+" where id = $1", row) }
+	}
+	return []misfit{
+		{noAddress, set("email = ''"), ""},
+		{invalidAddress, set("email = 'nothing at all'"), ""},
+		{twinAddress, set("email = 'Twin@medlog.example'"), ""},
+		{twinAddress, set("email = 'twin@medlog.example'"), ""},
+		{badID, set("code = 'a b'"), ""},
+		{foreignAccount, func(s *scene, row string) { must(s.t, s.tenant.PutUser(emulator.User{Email: s.email(row)})) }, ""},
+		{otherAddress, (*scene).renamed, ""},
+		{refused, set("full_name = repeat('x', 301)"), Create},
+		{badHash, set(`hashed_password = '{"algorithm":"rot13","hash":{"value":"x"}}'`), Import},
+	}
+}
+
+// renamed makes the account of a row, with another address.
+func (s *scene) renamed(id string) {
+	code := s.text("select code from users where id = $1", id)
+	must(s.t, s.tenant.PutUser(emulator.User{
+		ID: "auth0|ml-" + code, Email: "former@medlog.example", AppMetadata: mark(row{id: code, role: "nurse"}),
+	}))
+}
+
+// TestEveryFailureIsInAllThreePlaces provokes all kinds at once, with both methods,
+// and holds the lines, the table and the counts against each other.
+func TestEveryFailureIsInAllThreePlaces(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"create", "import"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, users(40))
+			s.exec("delete from medication_administrations; delete from medication_orders; delete from drug_transfers")
+			s.exec("alter table users add code text")
+			s.exec("update users set code = 'c' || n from (select id as key, row_number() over (order by id) as n from users) o where id = key")
+			s.exec("alter table users alter code set not null, add unique (code)")
+			want, counts := map[string]reason{}, map[string]int64{}
+			for n, m := range misfits() {
+				if m.only != "" && string(m.only) != method {
+					continue
+				}
+				row := s.nth(n)
+				m.spoil(s, row)
+				want[s.text("select code from users where id = $1", row)] = m.why
+				counts[string(m.why)]++
+			}
+			unmapped, gone := s.nth(20), s.nth(21)
+			for row, why := range map[string]reason{unmapped: unmappedRole, gone: rowChanged} {
+				want[s.text("select code from users where id = $1", row)] = why
+				counts[string(why)]++
+			}
+			env, once := tasktest.Env(t), sync.Once{}
+			env.Progress = func(int64, int64, string) { // a role that is not mapped at the start ends the run
+				once.Do(func() {
+					s.exec("update users set role = 'super_admin' where id = $1", unmapped)
+					s.exec("delete from users where id = $1", gone)
+				})
+			}
+			i := s.methods()[method]
+			i.Users.ID = "code"
+			s.holds(i, env, want, counts)
+		})
+	}
+}
+
+// A tenant may ask more of passwords than any that we make, which concerns everybody.
+func TestPasswordsThatThePolicyRefusesAreReported(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(5))
+	api, _, err := open(s.access())
+	must(t, err)
+	conn, err := api.Connection(t.Context(), directory)
+	must(t, err)
+	strict := document{"options": document{"passwordPolicy": "good", "password_complexity_options": document{"min_length": 100}}}
+	must(t, api.Mend(t.Context(), strict, "connections", conn.id))
+	want := map[string]reason{}
+	for n := range 5 {
+		want[s.nth(n)] = weakPassword
+	}
+	s.holds(s.importer(), tasktest.Env(t), want, map[string]int64{string(weakPassword): 5})
+	s.exactlyOnce(5)
+}
+
+// holds runs an import, and fails the test unless it reports just these rows.
+func (s *scene) holds(i *ImportUsers, env *task.Env, want map[string]reason, counts map[string]int64) {
+	s.t.Helper()
+	r, err := i.Run(s.t.Context(), env)
+	must(s.t, err)
+	s.tableSays(r.Table, want)
+	info, err := os.Stat(r.Report)
+	must(s.t, err)
+	if info.Mode().Perm() != 0o600 {
+		s.t.Errorf("the report has mode %o", info.Mode().Perm())
+	}
+	lines := s.report(r.Report)
+	for _, f := range lines {
+		if want[f.Row] != f.Reason || f.Kind != "permanent" || f.Do != f.Reason.advice() || f.User != "auth0|ml-"+f.Row {
+			s.t.Errorf("the report says %+v, want the reason %q", f, want[f.Row])
+		}
+	}
+	if len(lines) != len(want) || !maps.Equal(r.ByReason, counts) || r.Permanent != int64(len(want)) || r.Failed != r.Permanent {
+		s.t.Errorf("%d lines, the receipt says %+v, want %v", len(lines), r, counts)
+	}
+}
+
 func TestRunAgainTakesUpOnlyTheFailed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, medlogistics.Population{Users: 40, Unmigratable: true})
@@ -151,6 +268,30 @@ func TestAfterARollbackTheAccountsAreAdoptedWithTheRolesOfToday(t *testing.T) {
 		t.Errorf("%d must reset their password, want all but the one who has", r.MustReset)
 	}
 	s.exactlyOnce(0)
+}
+
+func TestAdoptedAccountsGetTheMetadataOfToday(t *testing.T) {
+	t.Parallel()
+	for name, n := range map[string]int{"create": 20, "import": 20, "import by an export": mostReads + 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, users(n))
+			s.exec("alter table users add ward text default 'A1', add pager int default 7")
+			method, _, _ := strings.Cut(name, " ")
+			i, v := s.methods()[method], s.verifier()
+			i.Users.AppMetadata, i.Users.UserMetadata = map[string]string{"ward": "ward"}, map[string]string{"pager": "pager"}
+			v.Users = i.Users
+			must(t, ignoreSkip(i.Run(t.Context(), tasktest.Env(t))))
+			s.exec("update users set auth0_user_id = null, ward = 'B2', pager = null")
+			r, err := i.Run(t.Context(), tasktest.Env(t))
+			must(t, err)
+			if r.Adopted != int64(n) || r.Mended != int64(n) {
+				t.Errorf("the receipt says %+v", r)
+			}
+			_, err = v.Run(t.Context(), tasktest.Env(t))
+			must(t, err)
+		})
+	}
 }
 
 func TestARowThatIsDeletedWhileItsAccountIsMadeIsReported(t *testing.T) {

@@ -13,17 +13,34 @@ import (
 
 	sdk "github.com/auth0/go-auth0"
 	"github.com/auth0/go-auth0/management"
+
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // exportTimeout bounds the download of an export: a million users are about
 // 50 MB compressed.
 const exportTimeout = 30 * time.Minute
 
+// Listing is how the tenant's accounts are listed: the keys that the tasks which
+// look at all of them have.
+type Listing struct {
+	// How long the tenant may take to list its accounts, in a job of its own, before
+	// that counts as hung. Auth0 ends jobs after two hours.
+	JobTimeout time.Duration `with:"job_timeout"`
+}
+
+func (l Listing) validate() error {
+	if l.JobTimeout <= 0 {
+		return errors.New("job_timeout is not a time above 0")
+	}
+	return nil
+}
+
 // exported are the fields that are asked of an export job. Without a list a
 // job leaves app_metadata and blocked out.
 func exported() []map[string]any {
 	var fields []map[string]any
-	names := "user_id email blocked app_metadata user_metadata logins_count last_password_reset"
+	names := "user_id email blocked app_metadata user_metadata logins_count last_login last_password_reset"
 	for name := range strings.FieldsSeq(names) {
 		fields = append(fields, map[string]any{"name": name})
 	}
@@ -33,12 +50,12 @@ func exported() []map[string]any {
 // ExportUsers asks for a users-exports job, the only listing that has no upper
 // bound and does not lag behind
 // (https://auth0.com/docs/manage-users/user-migration/bulk-user-exports).
-func (o *official) ExportUsers(ctx context.Context, connectionID string, each func(account) error) error {
+func (o *official) ExportUsers(ctx context.Context, connectionID string, timeout time.Duration, each func(account) error) error {
 	job := &management.Job{ConnectionID: &connectionID, Format: sdk.String("json"), Fields: exported()}
 	if err := call(ctx, "start an export of the users", func() error { return o.api.Job.ExportUsers(ctx, job) }); err != nil {
 		return err
 	}
-	location, err := o.exportedAt(ctx, job.GetID())
+	location, err := o.exportedAt(ctx, job.GetID(), timeout)
 	if err != nil {
 		return err
 	}
@@ -50,7 +67,8 @@ func (o *official) ExportUsers(ctx context.Context, connectionID string, each fu
 
 // exportedAt waits until the job is done and returns the link to its file, which
 // is good for a minute.
-func (o *official) exportedAt(ctx context.Context, id string) (string, error) {
+func (o *official) exportedAt(ctx context.Context, id string, timeout time.Duration) (string, error) {
+	deadline := time.Now().Add(timeout)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		var job *management.Job
 		err := call(ctx, "read the export job "+id, func() (err error) {
@@ -66,7 +84,12 @@ func (o *official) exportedAt(ctx context.Context, id string) (string, error) {
 		case "failed":
 			return "", fmt.Errorf("export job %s: the tenant says that it failed", id)
 		}
-		if err := pause(ctx, wait); err != nil {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return "", task.Hint(fmt.Errorf("export job %s: it is still %s after %s", id, job.GetStatus(), timeout),
+				"check status.auth0.com, then run again; if the tenant has very many users, raise job_timeout")
+		}
+		if err := pause(ctx, min(wait, left)); err != nil {
 			return "", err
 		}
 	}
@@ -106,7 +129,8 @@ func decodeAccounts(r io.Reader, each func(account) error) error {
 			Metadata     map[string]any `json:"app_metadata"`
 			UserMetadata map[string]any `json:"user_metadata"`
 			Logins       int            `json:"logins_count"`
-			Reset        string         `json:"last_password_reset"`
+			LastLogin    *time.Time     `json:"last_login"`
+			LastReset    *time.Time     `json:"last_password_reset"`
 		}
 		err := decoder.Decode(&u)
 		if errors.Is(err, io.EOF) {
@@ -117,7 +141,7 @@ func decodeAccounts(r io.Reader, each func(account) error) error {
 		}
 		a := account{
 			id: u.ID, email: u.Email, blocked: u.Blocked, metadata: u.Metadata, userMetadata: u.UserMetadata,
-			used: u.Logins > 0 || u.Reset != "",
+			used: u.Logins > 0 || u.LastLogin != nil || u.LastReset != nil, lastUse: latest(u.LastLogin, u.LastReset),
 		}
 		if err := each(a); err != nil {
 			return err

@@ -26,9 +26,20 @@ import (
 // rollback of the database, the task adopts the accounts that are there already.
 // An account that somebody else made is never touched: its row is reported.
 //
+// Rows that are added, changed or deleted while the task runs are looked for until
+// nothing new is found, and those changed ten times at most: an account whose row
+// has another address, role, name, confirmation or metadata than when it was read is
+// mended, and one whose row is gone is reported. That holds too for what a call of
+// this step left when it was interrupted; what it needs for that is in linked.ledger
+// in the run's directory (mode 0600), ids and salted hashes, which is deleted once
+// all is done. A password that is changed meanwhile is not looked for: the account
+// has the former one. What changes after the end, auth0/verify-users finds. An
+// account that is adopted gets the role and the metadata that its row asks for now.
+//
 // Users who cannot be moved are in report.ndjson in the run's directory (mode
 // 0600) as it happens, and in report.csv once the step ends: the row's id, the
-// reason and what to do. Rows whose address differs
+// reason and what to do. Of a run that is ended early, those that it did not come to,
+// and who have no account, are counted as not-reached and not named. Rows whose address differs
 // from another row's only in capitals are not moved, since nobody but a person
 // can say which of them is whose. Users whom only trouble with the tenant kept
 // back fail the step, so that running it again takes them up; users who need a
@@ -82,6 +93,7 @@ type Imported struct {
 	Already        int64            `json:"already"`             // that had an account before this call
 	Created        int64            `json:"created"`             // accounts made by this call
 	Adopted        int64            `json:"adopted"`             // accounts of ours found there and linked
+	Mended         int64            `json:"mended"`              // accounts that were changed since their rows had been
 	Failed         int64            `json:"failed"`              // users not moved: transient and permanent ones
 	Transient      int64            `json:"transient"`           // that running again may move
 	Permanent      int64            `json:"permanent"`           // that a person must see to
@@ -111,6 +123,10 @@ func (t *ImportUsers) Validate() error {
 	}
 	if t.Batch < 1 || t.Batch > 5000 {
 		errs = append(errs, fmt.Errorf("batch is %d, not 1 to 5000", t.Batch))
+	}
+	if t.Method == Create && t.Users.PasswordHash != "" {
+		errs = append(errs, task.Hint(errors.New("method create moves no password hashes, and users.password_hash is set"),
+			"write method: import or auto, or leave users.password_hash out: then every user has to set a password"))
 	}
 	if !slices.Contains(t.Method.Words(), string(t.Method)) {
 		errs = append(errs, fmt.Errorf("method %q is none of %s", t.Method, strings.Join(t.Method.Words(), ", ")))
@@ -213,11 +229,14 @@ func (t *ImportUsers) Run(ctx context.Context, env *task.Env) (Imported, error) 
 	}
 	defer m.table.close()
 	runErr := m.sweepAll(ctx)
+	if runErr != nil {
+		runErr = together(runErr, m.leaveBegun())
+	}
 	receipt, err := m.receipt(ctx, began, runErr != nil)
 	if err == nil {
 		err = env.Save(receipt)
 	}
-	err = errors.Join(err, m.report.table(csvPath(m.report.file.Name()), m.failed))
+	err = errors.Join(err, m.ledger.close(runErr == nil && receipt.Transient == 0), m.report.table(csvPath(m.report.file.Name()), m.failed))
 	sum, endErr := m.report.end(receipt)
 	receipt.ReportSHA256 = sum
 	if err := errors.Join(err, endErr); err != nil || runErr != nil {
@@ -240,7 +259,10 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := &mover{task: t, env: env, tenant: api, pace: pace, table: table, roles: roles, failed: map[string]reason{}, lost: map[string]bool{}}
+	m := &mover{
+		task: t, env: env, tenant: api, pace: pace, table: table, roles: roles,
+		failed: map[string]reason{}, begun: map[string]trace{}, digests: map[string]int64{},
+	}
 	m.jobs = &jobs{mover: m, connectionID: conn.id, run: t.RunID, slots: mostAtATime, tried: map[string]int{}}
 	if t.slots > 0 {
 		m.jobs.slots = t.slots
@@ -252,6 +274,10 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 		err = m.decide(ctx)
 	}
 	if err == nil {
+		m.ledger, err = openLedger(env.Dir)
+	}
+	if err == nil {
+		table.salt = m.ledger.salt
 		m.report, err = openReport(filepath.Join(env.Dir, "report.ndjson"))
 	}
 	if err != nil {
@@ -272,7 +298,7 @@ func (t *ImportUsers) verdict(r Imported) error {
 		return task.Hint(fmt.Errorf("%d of %d users could not be moved: %s",
 			r.Permanent, r.Users-r.Already, reasons(r.ByReason)),
 			"do what "+r.Report+" says for each row, then run again: only those left are taken up")
-	case r.Created+r.Adopted+r.Failed == 0:
+	case r.Created+r.Adopted+r.Mended+r.Failed == 0:
 		return task.Skip(fmt.Sprintf("all %d users have an account", r.Users))
 	}
 	return nil

@@ -32,7 +32,9 @@ func TestImportGivesEveryUserOneAccount(t *testing.T) {
 	if mails := s.tenant.Mails(); len(mails) > 0 {
 		t.Errorf("%d mails went out", len(mails))
 	}
-	if refused := s.tenant.Requests().Status(429); refused > 2 {
+	// A pace kept by the headers is off by a few on a machine that does other things
+	// too; without one, most of the requests would be refused.
+	if refused := s.tenant.Requests().Status(429); refused > 15 {
 		t.Errorf("%d requests were refused as too fast", refused)
 	}
 	info, err := os.Stat(r.Report)
@@ -186,17 +188,51 @@ func TestImportEndsWithItsContextAndWritesBackWhatItMade(t *testing.T) {
 
 func TestTwoImportsAtOnceAreRefused(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, users(30))
-	env := tasktest.Env(t)
-	var second error
-	env.Progress = func(done, _ int64, _ string) {
-		if done == 10 {
-			_, second = s.importer().Run(t.Context(), tasktest.Env(t))
-		}
+	for _, name := range []string{"create", "import"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, users(30))
+			s.tenant.Fault(emulator.Fault{Endpoint: "POST /api/v2/roles/{id}/users", Count: 1, Do: emulator.HangAfter(2 * time.Second)})
+			first := make(chan error, 1)
+			go func() {
+				_, err := s.methods()[name].Run(t.Context(), tasktest.Env(t))
+				first <- err
+			}()
+			eventually(t, "the first import is at it", func() bool { return s.tenant.Disturbed() > 0 })
+			_, second := s.methods()[name].Run(t.Context(), tasktest.Env(t))
+			if second == nil || !strings.Contains(second.Error(), "another phasegate works on it") || task.HintOf(second) == "" {
+				t.Errorf("the second import said: %v", second)
+			}
+			must(t, <-first)
+			s.exactlyOnce(0)
+		})
 	}
-	s.move(env)
-	if second == nil || !strings.Contains(second.Error(), "another phasegate works on it") || task.HintOf(second) == "" {
-		t.Errorf("the second import said: %v", second)
+}
+
+// Whoever loses the session that holds the lock, to an administrator or a failover,
+// does not know that another may be at it: all the same, nobody gets two accounts.
+func TestASecondImportAfterALostLockMakesNobodyTwice(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"create", "import"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sceneOf(t, users(40), emulator.Config{Plan: emulator.Unlimited, Jobs: emulator.JobSpeed{Start: 2 * time.Second}})
+			s.tenant.Fault(emulator.Fault{Endpoint: creating, After: 15, Count: 8, Do: emulator.HangAfter(time.Second)})
+			first := make(chan error, 1)
+			go func() {
+				_, err := s.methods()[name].Run(t.Context(), tasktest.Env(t))
+				first <- err
+			}()
+			eventually(t, "the first import is at it", func() bool { return s.tenant.CountUsers() >= 15 || len(s.tenant.Imports()) > 0 })
+			s.exec("select pg_terminate_backend(pid) " + holdersOfTheLock)
+			s.unlocked()
+			if r, err := s.methods()[name].Run(t.Context(), tasktest.Env(t)); err != nil || r.Failed > 0 || r.Already == 40 {
+				t.Errorf("the second import: %v, %+v", err, r)
+			}
+			if err := <-first; err != nil {
+				t.Errorf("the first import: %v", err)
+			}
+			s.exactlyOnce(0)
+		})
 	}
-	s.exactlyOnce(0)
 }

@@ -99,7 +99,7 @@ func (j *jobs) list() (open []Job, ended int64) {
 // its id is before it is waited for.
 func (j *jobs) do(ctx context.Context, b *batch) result {
 	r := result{job: j.start(b), batch: b}
-	if r.err = j.mover.save(); r.err != nil {
+	if r.err = errors.Join(j.mover.ledger.add(b.rows), j.mover.save()); r.err != nil {
 		return r
 	}
 	id, err := j.send(ctx, &r)
@@ -236,7 +236,7 @@ func (j *jobs) failed(r result) error {
 	j.mover.env.Log.Warn("an import job came to nothing; its users are taken up again", "job", r.job.ID, "users", r.job.Users, "fate", r.fate)
 	for _, o := range r.batch.rows {
 		j.tried[o.row.id]++
-		j.mover.lost[o.row.id] = true
+		j.mover.begun[o.row.id] = trace{o.row.digest, true}
 	}
 	j.end(r.job)
 	if j.trouble++; j.trouble < mostTrouble {

@@ -25,6 +25,9 @@ type mailer struct {
 	doubt *row
 
 	unknown int // users in a row whose mail was asked for without an answer
+
+	refused   int    // users in a row whom the tenant refused to mail
+	untouched Mailed // the receipt before the first of these
 }
 
 // A mailLine is a line of the report.
@@ -43,9 +46,14 @@ const markTime = "2006-01-02T15:04:05.000000Z"
 // stops: then it is not about them.
 const mostUnknown = 3
 
+// mostRefused is how many users in a row the tenant may refuse to mail before the
+// step stops: then, too, it is not about them.
+const mostRefused = 3
+
 // all deals with the rows behind the last receipt, some at a time. Before each lot
 // a receipt says since when it is under way, so that a later call can tell its
-// marks from older ones.
+// marks from older ones. Where the call before this one came to the end, those
+// whom the tenant refused to mail are asked for again.
 func (m *mailer) all(ctx context.Context) error {
 	_, linked, err := m.table.count(ctx)
 	if err != nil {
@@ -53,8 +61,12 @@ func (m *mailer) all(ctx context.Context) error {
 	}
 	m.receipt.Users = linked
 	m.spacing = m.task.Over / time.Duration(max(1, linked))
-	for {
+	for first := true; ; first = false {
 		page, err := m.table.page(ctx, "is not null", span{after: m.receipt.After}, mailedAtOnce)
+		if err == nil && len(page) == 0 && first && m.receipt.Refused > 0 {
+			m.rewind()
+			continue
+		}
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -73,6 +85,13 @@ func (m *mailer) all(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// rewind has every row looked at again. Who was mailed is marked, and counts as
+// mailed before.
+func (m *mailer) rewind() {
+	r := m.receipt
+	m.receipt = Mailed{Users: r.Users, Unknown: r.Unknown, Report: r.Report}
 }
 
 // lot deals with some rows. Where they were begun by a call before this one,
@@ -104,7 +123,7 @@ func (m *mailer) one(ctx context.Context, r row, interrupted string) error {
 	case marked != "" && interrupted != "" && marked >= interrupted:
 		m.confirm()
 		m.doubt = &r
-		if a.used {
+		if !a.mustReset() {
 			m.confirm() // by the link of that mail
 		}
 	case marked != "":
@@ -154,24 +173,41 @@ func (m *mailer) mail(ctx context.Context, r row, a account) error {
 	switch {
 	case err == nil:
 		m.receipt.Mailed++
-		m.unknown = 0
+		m.unknown, m.refused = 0, 0
 		return nil
 	case ctx.Err() != nil:
 		return err
 	case transient(err):
 		return m.lost(r, err)
 	}
-	// Surely none went out, so the mark would be wrong.
+	return m.deny(ctx, r, a, err)
+}
+
+// deny reports a user whom the tenant refused to mail. Surely no mail went out, so
+// the mark would be wrong. After some in a row the step stops in front of the first
+// of them, so that the next call asks for all of them again.
+func (m *mailer) deny(ctx context.Context, r row, a account, refusal error) error {
+	if m.refused == 0 {
+		m.untouched = m.receipt
+	}
+	m.refused++
 	m.receipt.Refused++
-	return together(
+	err := together(
 		m.tenant.SetMetadata(ctx, a.id, map[string]any{markMail: nil}),
-		m.report.add(mailLine{m.report.run, r.id, r.auth0ID, "refused", detailOf(err)}),
+		m.report.add(mailLine{m.report.run, r.id, r.auth0ID, "refused", detailOf(refusal)}),
 	)
+	if err != nil || m.refused < mostRefused {
+		return err
+	}
+	m.receipt = m.untouched
+	return task.Hint(fmt.Errorf("%d mails in a row were refused, so nobody else was asked for: %w", m.refused, refusal),
+		"check that application is the client id of one that is enabled for the connection, then run again: these users are asked for again, and nobody is mailed twice")
 }
 
 // lost reports a user whose mail may have gone out.
 func (m *mailer) lost(r row, err error) error {
 	m.receipt.Unknown++
+	m.refused = 0
 	if m.unknown++; m.unknown == mostUnknown {
 		m.receipt.After = r.id
 		err = task.Hint(fmt.Errorf("%d mails in a row were asked for without an answer: %w", m.unknown, err),

@@ -153,7 +153,7 @@ func (u Users) validate() error {
 func validateRoles(roles map[string]string) error {
 	if len(roles) == 0 {
 		return task.Hint(errors.New("roles is empty"),
-			"write for each value of the role column the name of the role in the tenant, such as { nurse: nurse }")
+			"write for each value of the role column the name of the role in the tenant, such as { admin: Administrator }")
 	}
 	for local, name := range roles {
 		if name == "" {

@@ -91,6 +91,7 @@ func TestValidateFindsMistakesOffline(t *testing.T) {
 		"workers is 0":             func(i *ImportUsers) { i.Workers = 0 },
 		"workers is 65":            func(i *ImportUsers) { i.Workers = 65 },
 		"batch is 5001":            func(i *ImportUsers) { i.Batch = 5001 },
+		"moves no password hashes": func(i *ImportUsers) { i.Method, i.Users.PasswordHash = Create, "hashed_password" },
 		"patience is not":          func(i *ImportUsers) { i.Patience = 0 },
 	} {
 		i := good()
@@ -120,12 +121,12 @@ func TestWriteBackLinksOnlyRowsWithoutAnAccount(t *testing.T) {
 	must(t, err)
 	defer table.close()
 	links := []link{
-		{rows[0], "auth0|0"}, // to be linked
-		{rows[1], "auth0|1"}, // is linked to another account
-		{"00000000-0000-0000-0000-000000000000", "auth0|2"}, // is gone
-		{rows[3], "auth0|3"}, // is linked already
+		{row: rows[0], user: "auth0|0"},                                // to be linked
+		{row: rows[1], user: "auth0|1"},                                // is linked to another account
+		{row: "00000000-0000-0000-0000-000000000000", user: "auth0|2"}, // is gone
+		{row: rows[3], user: "auth0|3"},                                // is linked already
 	}
-	missed, err := table.link(t.Context(), links)
+	missed, _, err := table.link(t.Context(), links)
 	must(t, err)
 	if len(missed) != 2 || missed[0] != links[1] || missed[1] != links[2] {
 		t.Errorf("missed are %v", missed)
@@ -134,7 +135,7 @@ func TestWriteBackLinksOnlyRowsWithoutAnAccount(t *testing.T) {
 		s.text("select auth0_user_id from users where id = $1", rows[1]) != "auth0|other" {
 		t.Error("the rows are not what they should be")
 	}
-	if _, err := table.link(context.Background(), []link{{"no uuid", "auth0|x"}}); err == nil {
+	if _, _, err := table.link(context.Background(), []link{{row: "no uuid", user: "auth0|x"}}); err == nil {
 		t.Error("an id of another type was accepted")
 	}
 }
@@ -246,5 +247,24 @@ func TestTheMethodFollowsFromCountLimitAndHashes(t *testing.T) {
 		if got != c.want || why == "" {
 			t.Errorf("%+v: %s, because %s", c, got, why)
 		}
+	}
+}
+
+func TestAHashFarDownTheTableIsReasonEnoughForJobs(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(1500))
+	hash := s.text("select hashed_password from users limit 1")
+	s.exec("update users set hashed_password = null")
+	s.exec("update users set hashed_password = $1 where id = (select id from users order by id desc limit 1)", hash)
+	i := s.bulk()
+	table, err := openTable(t.Context(), s.dsn, i.Users)
+	must(t, err)
+	defer table.close()
+	if found, err := table.anyHash(t.Context()); err != nil || !found {
+		t.Errorf("the last row's hash was not found: %v", err)
+	}
+	s.exec("update users set hashed_password = 'no hash that Auth0 takes'")
+	if found, err := table.anyHash(t.Context()); err != nil || found {
+		t.Errorf("a hash was found where there is none: %v", err)
 	}
 }

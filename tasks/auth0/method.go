@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // A Method is how users are moved.
@@ -102,14 +104,28 @@ func (m *mover) decide(ctx context.Context) error {
 	return nil
 }
 
-// anyHash tells whether one of the first rows to be moved has a password hash
-// that Auth0 takes.
-func (t *table) anyHash(ctx context.Context) (bool, error) {
-	page, err := t.unlinked(ctx, span{}, 1000)
-	for _, r := range page {
-		if _, ok := hashOf(r.hash); ok {
-			return true, nil
+// anyHash tells whether one of the rows to be moved has a password hash that
+// Auth0 takes.
+func (t *table) anyHash(ctx context.Context) (found bool, err error) {
+	query := fmt.Sprintf("select %[1]s::text from %[2]s where %[3]s is null and %[1]s is not null and %[4]s",
+		quote(t.users.PasswordHash), t.users.sanitized(), quote(t.users.Auth0ID), t.users.condition())
+	err = t.do(ctx, "look for password hashes", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query)
+		if err != nil {
+			return err
 		}
-	}
-	return false, err
+		defer rows.Close()
+		for !found && rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				return err
+			}
+			_, found = hashOf(text)
+		}
+		if found {
+			return nil
+		}
+		return rows.Err()
+	})
+	return found, err
 }

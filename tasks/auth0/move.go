@@ -20,6 +20,7 @@ type outcome struct {
 	why     reason // why there is no account, "" if there is
 	detail  string // status and errorCode
 	lost    bool   // a request of this run may have made the account unseen
+	changed bool   // the row is another than when its account was begun
 	fatal   error  // why the whole run has to end
 }
 
@@ -43,7 +44,7 @@ func (m *mover) note(o outcome) error {
 	m.failed[o.row.id] = o.why
 	m.mu.Unlock()
 	if o.why.transient() {
-		m.lost[o.row.id] = o.lost || o.why == roleNotAssigned && !o.adopted
+		m.begun[o.row.id] = trace{o.row.digest, o.lost || o.why == roleNotAssigned && !o.adopted}
 	}
 	kind := "permanent"
 	if o.why.transient() {
@@ -109,8 +110,7 @@ func (m *mover) create(ctx context.Context, o outcome) outcome {
 			return o
 		}
 		if ctx.Err() != nil {
-			o.fatal = err
-			return o.failed(unreachable, err) // it may have had its effect
+			return o.ends(err) // it may have had its effect
 		}
 		if !transient(err) {
 			return m.settle(ctx, o, err)
@@ -124,7 +124,7 @@ func (m *mover) create(ctx context.Context, o outcome) outcome {
 			return m.readBack(ctx, o, err)
 		}
 		if o.fatal = pause(ctx, wait); o.fatal != nil {
-			return o
+			return o.failed(unreachable, err)
 		}
 	}
 }
@@ -133,19 +133,24 @@ func (m *mover) create(ctx context.Context, o outcome) outcome {
 func (m *mover) settle(ctx context.Context, o outcome, err error) outcome {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
-		o.fatal = err
-		return o
+		return o.ends(err)
 	}
 	m.alive()
 	why, all := whyRefused(r)
 	switch {
 	case all:
-		o.fatal = err
-		return o
+		return o.ends(err)
 	case why == foreignAccount:
 		return m.adopt(ctx, o, err)
 	}
 	return o.failed(why, err)
+}
+
+// ends is the outcome of a row with which the whole run ends. Whether there is an
+// account is not always known, so that the row is in the report.
+func (o outcome) ends(err error) outcome {
+	o.fatal = err
+	return o.failed(unreachable, err)
 }
 
 // adopt takes the account that stands in the way if it is the row's own: it was
@@ -154,12 +159,11 @@ func (m *mover) adopt(ctx context.Context, o outcome, conflict error) outcome {
 	a, err := m.tenant.User(ctx, o.user)
 	switch {
 	case ctx.Err() != nil:
-		o.fatal = err
-		return o
+		return o.ends(err)
 	case status(err) == http.StatusNotFound:
 		return o.failed(foreignAccount, conflict) // it has our row's address under another user_id
 	case err != nil:
-		return m.undecided(o, err)
+		return m.undecided(ctx, o, err)
 	}
 	m.alive()
 	return m.adoptAccount(ctx, o, a, conflict)
@@ -170,40 +174,33 @@ func (m *mover) adoptAccount(ctx context.Context, o outcome, a account, conflict
 	switch {
 	case !a.ours() || a.text(markRow) != o.row.id:
 		return o.failed(foreignAccount, conflict)
-	case !strings.EqualFold(a.email, o.row.email):
+	case !strings.EqualFold(a.email, o.row.email) && !o.changed:
 		return o.failed(otherAddress, conflict)
 	}
-	if err := m.changeRole(ctx, a, o.row.role); err != nil {
-		return m.undecided(o, err)
+	if err := m.mend(ctx, a, o.row, o.changed); err != nil {
+		return m.undecided(ctx, o, err)
 	}
 	o.adopted, o.keeps = !o.lost, !a.mustReset()
 	return o
 }
 
-// undecided is the outcome of a row whose account could not be read.
-func (m *mover) undecided(o outcome, err error) outcome {
-	if !transient(err) {
-		o.fatal = err
-		return o
+// undecided is the outcome of a row whose account could not be read or mended.
+func (m *mover) undecided(ctx context.Context, o outcome, err error) outcome {
+	r, refused := errors.AsType[*refusal](err)
+	switch {
+	case ctx.Err() != nil:
+		return o.ends(err)
+	case transient(err):
+		o.fatal = m.patience(err)
+		return o.failed(unreachable, err)
+	case !refused:
+		return o.ends(err)
 	}
-	o.fatal = m.patience(err)
-	return o.failed(unreachable, err)
-}
-
-// changeRole gives an account that was made for another role than the row has
-// now the new one. The old one is taken away first and forgotten last, so that
-// an interruption in between leaves this still to be done.
-func (m *mover) changeRole(ctx context.Context, a account, role string) error {
-	old := a.text(markRole)
-	if old == role {
-		return nil
+	m.alive()
+	if why, all := whyRefused(r); !all {
+		return o.failed(why, err)
 	}
-	if id := m.roles[old]; id != "" {
-		if err := m.tenant.RemoveRole(ctx, id, a.id); err != nil {
-			return err
-		}
-	}
-	return m.tenant.SetMetadata(ctx, a.id, map[string]any{markRole: role})
+	return o.ends(err)
 }
 
 // readBack asks whether the account is there after all, when its request failed
@@ -214,8 +211,7 @@ func (m *mover) readBack(ctx context.Context, o outcome, cause error) outcome {
 		return m.adopt(ctx, o, cause)
 	}
 	if ctx.Err() != nil {
-		o.fatal = err
-		return o
+		return o.ends(err)
 	}
 	return o.failed(unreachable, cause)
 }

@@ -19,25 +19,33 @@ type mover struct {
 	pace   *pacer
 	table  *table
 	report *report
+	ledger *ledger
 	roles  map[string]string // the table's role to the tenant's role id
 
 	users, already int64 // in the table, and of these linked, at the start
 	sweeps         int64
 	twins          map[string]bool   // row ids, see table.twins
 	failed         map[string]reason // by row id
-	lost           map[string]bool   // by row id, see outcome
+	begun          map[string]trace  // by row id, of those whose accounts may be there unlinked
+	digests        map[string]int64  // by row id, the digests that accounts were mended to
 
 	method Method // how users are moved
 	why    string // why like that
 	jobs   *jobs
 
-	mu                                            sync.Mutex // held to change failed and the counts
-	created, adopted, assigned, mustReset, hashes int64
+	mu                                                    sync.Mutex // held to change failed and the counts
+	created, adopted, mended, assigned, mustReset, hashes int64
 
 	saving sync.Mutex
 
 	done int64        // users dealt with, for the progress
 	good atomic.Int64 // when the tenant last answered as it should, in UNIX nanoseconds
+}
+
+// A trace is what is known of an account that was begun and not linked.
+type trace struct {
+	digest int64 // of the row at that time
+	lost   bool  // see outcome
 }
 
 // errGivenUp ends a run whose tenant has not answered for the task's patience.
@@ -47,19 +55,26 @@ var errGivenUp = errors.New("the tenant was given up on")
 // again before they are left for the next run.
 const retries = 2
 
-// sweepAll passes over the table until a pass finds nobody new: users who sign
-// up meanwhile would be missed by the first.
+// sweepAll passes over the table until a pass finds nobody new and no row that has
+// changed: users who sign up meanwhile would be missed by the first.
 func (m *mover) sweepAll(ctx context.Context) error {
-	if err := m.pickUp(ctx); err != nil {
+	if err := together(m.recall(ctx), m.pickUp(ctx)); err != nil {
 		return err
 	}
-	for tries := 0; ; {
+	for tries, reviews := 0, 0; ; {
 		began := time.Now()
 		moved, err := m.sweep(ctx)
 		if err != nil {
 			return err
 		}
 		if moved > 0 {
+			continue
+		}
+		changed, err := m.review(ctx)
+		if err != nil {
+			return err
+		}
+		if reviews++; changed > 0 && reviews < mostReviews {
 			continue
 		}
 		if tries == retries || m.forgetTransient() == 0 {
@@ -135,7 +150,10 @@ func (m *mover) fresh(page []row) []outcome {
 	var fresh []outcome
 	for _, r := range page {
 		if _, known := m.failed[r.id]; !known {
-			fresh = append(fresh, outcome{row: r, user: m.task.Users.userID(r.id), lost: m.lost[r.id]})
+			begun, seen := m.begun[r.id]
+			fresh = append(fresh, outcome{
+				row: r, user: m.task.Users.userID(r.id), lost: begun.lost, changed: seen && begun.digest != r.digest,
+			})
 		}
 	}
 	return fresh
@@ -158,6 +176,9 @@ func (m *mover) progress(users int) {
 func (m *mover) page(ctx context.Context, rows []outcome) error {
 	if len(rows) == 0 {
 		return nil
+	}
+	if err := m.ledger.add(rows); err != nil {
+		return err
 	}
 	made, err := m.make(ctx, rows, m.move)
 	// The accounts are there: what they lack takes a moment, also when ctx ends.
@@ -233,70 +254,6 @@ func (m *mover) work(ctx context.Context, rows []outcome, move func(context.Cont
 	return outcomes
 }
 
-// finish gives accounts their roles and writes their ids back. A row is linked
-// only after its account has the role, so that one that is linked is complete.
-func (m *mover) finish(ctx context.Context, made []outcome) error {
-	all := made
-	made, err := m.assign(ctx, all)
-	if err != nil {
-		err = errors.Join(err, m.leave(all, made, roleNotAssigned))
-	}
-	links := make([]link, len(made))
-	byRow := map[string]outcome{}
-	for i, o := range made {
-		links[i] = link{o.row.id, o.user}
-		byRow[o.row.id] = o
-	}
-	if len(links) == 0 {
-		return err
-	}
-	missed, linkErr := m.table.link(ctx, links)
-	if linkErr != nil {
-		return errors.Join(err, linkErr, m.leave(made, nil, notLinked))
-	}
-	for _, l := range missed {
-		o := byRow[l.row]
-		o.why = rowChanged
-		err = errors.Join(err, m.note(o))
-		delete(byRow, l.row)
-	}
-	for _, o := range byRow {
-		m.tally(o)
-	}
-	return err
-}
-
-// leave notes those of all that are not done and not noted yet, when the run ends
-// before it can finish their accounts.
-func (m *mover) leave(all, done []outcome, why reason) error {
-	dealt := map[string]bool{}
-	for _, o := range done {
-		dealt[o.row.id] = true
-	}
-	var err error
-	for _, o := range all {
-		if _, noted := m.failed[o.row.id]; !noted && !dealt[o.row.id] {
-			err = errors.Join(err, m.note(o.failed(why, nil)))
-		}
-	}
-	return err
-}
-
-func (m *mover) tally(o outcome) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if o.adopted {
-		m.adopted++
-	} else {
-		m.created++
-	}
-	if !o.keeps {
-		m.mustReset++
-	} else if _, ok := hashOf(o.row.hash); ok {
-		m.hashes++
-	}
-}
-
 // counts returns the receipt so far, without what only the end can tell.
 func (m *mover) counts() Imported {
 	m.mu.Lock()
@@ -304,7 +261,7 @@ func (m *mover) counts() Imported {
 	open, ended := m.jobs.list()
 	r := Imported{
 		Method: string(m.method), Why: m.why, Jobs: open, JobsDone: ended, Hashes: m.hashes,
-		Users: m.users, Already: m.already, Created: m.created, Adopted: m.adopted,
+		Users: m.users, Already: m.already, Created: m.created, Adopted: m.adopted, Mended: m.mended,
 		RolesAssigned: m.assigned, MustReset: m.mustReset, Sweeps: m.sweeps,
 		ByReason: map[string]int64{}, SuccessRate: 1, Report: m.report.file.Name(), Table: csvPath(m.report.file.Name()),
 	}

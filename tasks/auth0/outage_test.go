@@ -1,6 +1,9 @@
 package auth0
 
 import (
+	"context"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,9 +19,13 @@ func (s *scene) methods() map[string]*ImportUsers {
 }
 
 // TestImportSitsOutATenantThatIsDown lets every endpoint fail for longer than any
-// request is repeated, in the middle of the move.
+// request is repeated, in the middle of the move; for ten minutes in make soak.
 func TestImportSitsOutATenantThatIsDown(t *testing.T) {
 	t.Parallel()
+	down := 10 * time.Second // call gives up after 7.5
+	if os.Getenv("PHASEGATE_SOAK") != "" {
+		down = 10 * time.Minute
+	}
 	for _, name := range []string{"create", "import"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,13 +38,15 @@ func TestImportSitsOutATenantThatIsDown(t *testing.T) {
 				for s.tenant.Disturbed() == 0 {
 					time.Sleep(time.Millisecond)
 				}
-				time.Sleep(10 * time.Second) // call gives up after 7.5
+				time.Sleep(down)
 				s.tenant.ClearFaults()
 			}()
-			r, err := s.methods()[name].Run(t.Context(), tasktest.Env(t))
+			i := s.methods()[name]
+			i.Patience = 15 * time.Minute // as tasks.All sets it
+			r, err := i.Run(t.Context(), tasktest.Env(t))
 			must(t, err)
 			<-up
-			if r.Created+r.Adopted != 80 || r.Failed != 0 || r.Took < 10 {
+			if r.Created+r.Adopted != 80 || r.Failed != 0 || r.Took < down.Seconds() {
 				t.Errorf("the receipt says %+v", r)
 			}
 			s.exactlyOnce(0)
@@ -63,41 +72,91 @@ func TestImportInJobsGetsItsDatabaseConnectionBack(t *testing.T) {
 	s.exactlyOnce(0)
 }
 
-// TestEveryAccountWithoutARowIsInTheReport gives up on a tenant in the middle and
-// holds what it leaves against the report.
+// TestEveryAccountWithoutARowIsInTheReport ends runs in the middle and holds what
+// they leave against the report.
 func TestEveryAccountWithoutARowIsInTheReport(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"create", "import"} {
+	roles, reading := "POST /api/v2/roles/{id}/users", "GET /api/v2/users/{id}"
+	for name, c := range map[string]struct {
+		method string
+		faults []emulator.Fault
+		cancel bool // when the answers of all workers are lost
+		before func(*scene)
+	}{
+		"create, given up on":  {method: "create", faults: []emulator.Fault{{Endpoint: roles, After: 1, Do: emulator.Status(503)}}},
+		"import, given up on":  {method: "import", faults: []emulator.Fault{{Endpoint: roles, After: 1, Do: emulator.Status(503)}}},
+		"create, cancelled":    {method: "create", faults: []emulator.Fault{{Endpoint: creating, Count: 8, Do: emulator.ResetAfter}}, cancel: true},
+		"create, then refused": {method: "create", faults: []emulator.Fault{{Endpoint: creating, Count: 8, Do: emulator.ResetAfter}, {Endpoint: creating, Do: emulator.Status(403)}}},
+		"create, reads refused": {method: "create", faults: []emulator.Fault{
+			{Endpoint: creating, Count: 8, Do: emulator.ResetAfter}, {Endpoint: reading, Do: emulator.Status(403)},
+		}},
+		"import, reads refused": {
+			method: "import", faults: []emulator.Fault{{Endpoint: reading, Do: emulator.Status(403)}}, before: (*scene).movedBefore,
+		},
+		"import, vanished, then refused": {method: "import", faults: []emulator.Fault{
+			{Endpoint: importing, Count: 1, Do: emulator.JobVanishes}, {Endpoint: importing, Do: emulator.Status(403)},
+		}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, users(30))
-			s.tenant.Fault(emulator.Fault{Endpoint: "POST /api/v2/roles/{id}/users", After: 1, Do: emulator.Status(503)})
-			i := s.methods()[name]
+			if c.before != nil {
+				c.before(s)
+			}
+			for _, f := range c.faults {
+				s.tenant.Fault(f)
+			}
+			i := s.methods()[c.method]
 			i.Patience = time.Second
 			env := tasktest.Env(t)
-			r, err := i.Run(t.Context(), env)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			if c.cancel {
+				i.Patience = time.Minute
+				go func() {
+					defer stop()
+					eventually(t, "the answers are lost", func() bool { return s.tenant.Disturbed() >= 8 })
+				}()
+			}
+			r, err := i.Run(ctx, env)
 			if err == nil {
-				t.Fatal("it did not give up")
+				t.Fatal("it did not end early")
 			}
-			reported := map[string]bool{}
-			for _, f := range s.report(r.Report) {
-				reported[f.User] = true
-			}
-			orphans := 0
-			for _, u := range s.tenant.Users() {
-				if s.number("select count(*) from users where auth0_user_id = $1", u.ID) == 0 {
-					orphans++
-					if !reported[u.ID] {
-						t.Errorf("account %s has no row and is not in the report", u.ID)
-					}
-				}
-			}
-			if orphans == 0 {
-				t.Error("no account was left without its row: the test proves nothing")
-			}
+			s.orphansAreReported(r)
 			s.tenant.ClearFaults()
-			must(t, ignoreSkip(s.methods()[name].Run(t.Context(), env)))
+			must(t, ignoreSkip(s.methods()[c.method].Run(t.Context(), env)))
 			s.exactlyOnce(0)
 		})
+	}
+}
+
+// movedBefore leaves everybody with an account and no id.
+func (s *scene) movedBefore() {
+	s.moveBulk(tasktest.Env(s.t))
+	s.exec("update users set auth0_user_id = null")
+}
+
+// orphansAreReported fails the test unless there are accounts without a row, and
+// all of them are in the report and its table.
+func (s *scene) orphansAreReported(r Imported) {
+	s.t.Helper()
+	reported := map[string]bool{}
+	for _, f := range s.report(r.Report) {
+		reported[f.User] = true
+	}
+	table, err := os.ReadFile(r.Table)
+	must(s.t, err)
+	orphans := 0
+	for _, u := range s.tenant.Users() {
+		if s.number("select count(*) from users where auth0_user_id = $1", u.ID) > 0 {
+			continue
+		}
+		orphans++
+		if !reported[u.ID] || !strings.Contains(string(table), u.ID+",") {
+			s.t.Errorf("account %s has no row and is not in the report", u.ID)
+		}
+	}
+	if orphans == 0 {
+		s.t.Error("no account was left without its row: the test proves nothing")
 	}
 }

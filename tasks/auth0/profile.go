@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // The marks in an account's app_metadata by which we know it again.
@@ -15,11 +16,15 @@ const (
 	markRun   = "run"        // the run that made the account
 	markReset = "must_reset" // true where the account's password is one that nobody knows
 	markMail  = "reset_mail" // when the user was mailed a link to set a password
+
+	// markSample is until when what happened to the account was a sample login: a
+	// time of the tenant's clock, in the form sampleTime.
+	markSample = "sampled"
 )
 
 // marks returns the keys of app_metadata that are ours.
 func marks() []string {
-	return []string{markOurs, markRow, markRole, markRun, markReset, markMail}
+	return []string{markOurs, markRow, markRole, markRun, markReset, markMail, markSample}
 }
 
 // A newUser is an account to be made.
@@ -80,8 +85,13 @@ type account struct {
 	metadata     map[string]any // app_metadata
 	userMetadata map[string]any
 	blocked      bool
-	used         bool // has logged in, or changed the password
+	used         bool      // has logged in, or changed the password
+	lastUse      time.Time // when, by the tenant's clock; zero if it does not say
 }
+
+// sampleTime is how markSample is written: to the millisecond, as the tenant's
+// own times are.
+const sampleTime = "2006-01-02T15:04:05.000Z07:00"
 
 // text returns a string of the account's app_metadata, "" if there is none.
 func (a account) text(key string) string {
@@ -93,8 +103,24 @@ func (a account) text(key string) string {
 func (a account) ours() bool { return a.metadata[markOurs] == markValue }
 
 // mustReset tells whether nobody can log in before setting a password. Accounts
-// that were made before the mark was count as such.
-func (a account) mustReset() bool { return !a.used && a.metadata[markReset] != false }
+// that were made before the mark was count as such. A sample login leaves a
+// password that nobody knows, whatever the account had before.
+func (a account) mustReset() bool {
+	if sampled, err := time.Parse(sampleTime, a.text(markSample)); err == nil {
+		return !a.lastUse.After(sampled)
+	}
+	return !a.used && a.metadata[markReset] != false
+}
+
+// latest returns the later of two times, either of which may be unknown.
+func latest(a, b *time.Time) (last time.Time) {
+	for _, t := range []*time.Time{a, b} {
+		if t != nil && t.After(last) {
+			last = *t
+		}
+	}
+	return last
+}
 
 // pick writes those of the keys that the values have, in their order, so that
 // equal ones give equal text.

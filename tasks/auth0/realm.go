@@ -24,6 +24,9 @@ type realm struct {
 	connection string
 	audience   string
 	keys       jose.JSONWebKeySet
+
+	opened time.Time // by this machine's clock
+	clock  time.Time // the tenant's then
 }
 
 // openRealm fetches the keys that the tenant signs with.
@@ -34,14 +37,21 @@ func openRealm(ctx context.Context, t *SampleLogin, app application) (*realm, er
 	}
 	r := &realm{access: t.Access, base: base, app: app, connection: t.Connection, audience: t.Audience}
 	err = again(ctx, func() error {
-		body, err := r.get(ctx, r.access.url("/.well-known/jwks.json"), redact.Secret{})
+		resp, err := r.get(ctx, r.access.url("/.well-known/jwks.json"), redact.Secret{})
 		if err != nil {
 			return err
 		}
-		return json.Unmarshal(body, &r.keys)
+		r.opened = time.Now()
+		if r.clock, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
+			return errors.New("the tenant's answer does not say what time it is")
+		}
+		return json.Unmarshal(resp.bytes, &r.keys)
 	})
 	return r, plain(ctx, "read the tenant's keys", err)
 }
+
+// now returns what time the tenant's clock shows, to the second.
+func (r *realm) now() time.Time { return r.clock.Add(time.Since(r.opened)) }
 
 // logIn returns the access token of a login with a password at the connection.
 func (r *realm) logIn(ctx context.Context, email string, password redact.Secret) (redact.Secret, error) {
@@ -131,7 +141,7 @@ func apiHint(status int) string {
 
 // get fetches url, with the token if there is one. Any status but 200 is a
 // refusal.
-func (r *realm) get(ctx context.Context, url string, token redact.Secret) ([]byte, error) {
+func (r *realm) get(ctx context.Context, url string, token redact.Secret) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -146,5 +156,5 @@ func (r *realm) get(ctx context.Context, url string, token redact.Secret) ([]byt
 	if resp.StatusCode != http.StatusOK {
 		return nil, &refusal{status: resp.StatusCode, private: true}
 	}
-	return resp.bytes, nil
+	return resp, nil
 }

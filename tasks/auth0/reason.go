@@ -58,7 +58,7 @@ func (r reason) advice() string {
 	case jobFailed:
 		return "the import jobs with this user came to nothing: look in the tenant's log, then run again"
 	case rowChanged:
-		return "the row was deleted or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
+		return "the row was deleted, left out by users.where or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
 	case refused:
 		return "look up the status and the errorCode in the documentation of POST /api/v2/users"
 	case jobUnderWay:
@@ -85,6 +85,8 @@ func whyRefused(r *refusal) (why reason, all bool) {
 		return weakPassword, false
 	case strings.Contains(r.message, "format email"), strings.Contains(r.message, "on property email"):
 		return invalidAddress, false
+	case strings.Contains(r.message, "new email already exists"): // PATCH says it with 400
+		return foreignAccount, false
 	case strings.HasPrefix(r.message, "Connection "), strings.Contains(r.message, "connection does not exist"):
 		return refused, true
 	}

@@ -33,6 +33,7 @@ import (
 type RemoveUsers struct {
 	Access
 	Mapping
+	Listing
 
 	// The run that made the accounts, as its auth0/import-users was given it.
 	RunID string `with:"run,required"`
@@ -53,7 +54,7 @@ const removedAtOnce = 500
 
 // Validate checks the configuration offline.
 func (t *RemoveUsers) Validate() error {
-	errs := []error{t.Access.validate(), t.Mapping.validate()}
+	errs := []error{t.Access.validate(), t.Mapping.validate(), t.Listing.validate()}
 	if t.RunID == "" {
 		errs = append(errs, errors.New("run is empty: every account would be meant"))
 	}
@@ -113,7 +114,7 @@ func (t *RemoveUsers) list(ctx context.Context, api tenant, path string) (n int6
 		return 0, fmt.Errorf("list the accounts: %w", err)
 	}
 	out := bufio.NewWriter(file)
-	err = api.ExportUsers(ctx, conn.id, func(a account) error {
+	err = api.ExportUsers(ctx, conn.id, t.JobTimeout, func(a account) error {
 		if !a.ours() || a.text(markRun) != t.RunID || !t.Users.madeHere(a.id) {
 			return nil
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 func (s *scene) remover() *RemoveUsers {
-	return &RemoveUsers{Access: s.access(), Mapping: s.mapping(), RunID: "run-1", Workers: 4}
+	return &RemoveUsers{Access: s.access(), Mapping: s.mapping(), Listing: listing(), RunID: "run-1", Workers: 4}
 }
 
 // moveAs moves the users as a run of that name.

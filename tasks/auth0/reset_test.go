@@ -3,6 +3,7 @@ package auth0
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func (s *scene) resetter() *ResetPasswords {
 }
 
 func (s *scene) progress() *ResetProgress {
-	return &ResetProgress{Access: s.access(), Mapping: s.mapping(), MinDone: 1}
+	return &ResetProgress{Access: s.access(), Mapping: s.mapping(), Listing: listing(), MinDone: 1}
 }
 
 // nobodyTwice fails the test if a user got two mails, and returns how many got one.
@@ -176,6 +177,56 @@ func TestResetStopsWhereNobodyAnswers(t *testing.T) {
 	m, err = s.resetter().Run(t.Context(), env)
 	if err == nil || m.Mailed != 17 || m.Unknown != mostUnknown || s.nobodyTwice() != 17 {
 		t.Errorf("the error is %v, the receipt %+v", err, m)
+	}
+}
+
+// One disabled application does not use up the whole list: the step stops, and
+// once that is mended the same run mails everybody.
+func TestResetStopsWhereEveryMailIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, passed := range []int{0, 24, 30} { // in a lot, at its end, in the next
+		t.Run(fmt.Sprint(passed), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, users(60))
+			s.move(tasktest.Env(t))
+			must(t, s.tenant.SetPassword("auth0|ml-"+s.nth(25), "Somebody-chose-th1s")) // among the refused
+			s.tenant.Fault(emulator.Fault{Endpoint: mailing, After: passed, Do: emulator.Status(403)})
+			env := tasktest.Env(t)
+			m, err := s.resetter().Run(t.Context(), env)
+			if err == nil || !strings.Contains(task.HintOf(err), "application") || m.Refused != 0 || m.Mailed != int64(passed) {
+				t.Fatalf("the error is %v, the receipt %+v", err, m)
+			}
+			if asked := s.tenant.Requests()[mailing]; asked[200]+asked[403] != passed+mostRefused {
+				t.Errorf("the mails that were asked for, by status: %v", asked)
+			}
+			s.tenant.ClearFaults()
+			m, err = s.resetter().Run(t.Context(), env)
+			must(t, err)
+			if m.Mailed != 59 || m.HavePW != 1 || m.Refused+m.Unknown+m.Before+m.LeftOut != 0 || s.nobodyTwice() != 59 {
+				t.Errorf("the receipt says %+v", m)
+			}
+		})
+	}
+}
+
+// Single refusals do not stop the others' mails, and are asked for again by the
+// next call of the same run.
+func TestResetAsksAgainForTheMailsThatWereRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(30))
+	s.move(tasktest.Env(t))
+	for _, after := range []int{4, 13, 26} { // each counts what the ones before let through
+		s.tenant.Fault(emulator.Fault{Endpoint: mailing, After: after, Count: 1, Do: emulator.Status(403)})
+	}
+	env := tasktest.Env(t)
+	m, err := s.resetter().Run(t.Context(), env)
+	if err == nil || m.Refused != 3 || m.Mailed != 27 {
+		t.Fatalf("the error is %v, the receipt %+v", err, m)
+	}
+	m, err = s.resetter().Run(t.Context(), env)
+	must(t, err)
+	if m.Mailed != 3 || m.Before != 27 || m.Refused != 0 || s.nobodyTwice() != 30 {
+		t.Errorf("the receipt says %+v", m)
 	}
 }
 

@@ -21,6 +21,10 @@ import (
 // asked again, but named in reset-passwords.ndjson in the run's directory (mode
 // 0600), for a person to look after. An interrupted step goes on where it was.
 //
+// Whom the tenant refuses to mail is in that file too. After three refusals in a
+// row the step fails in front of them, since then it is not about these users. A
+// later call asks for the mails of all who were refused again.
+//
 // Users who have logged in, who have set a password or whose password has moved,
 // blocked users, and accounts that were not made for a row get no mail.
 //
@@ -41,7 +45,7 @@ type ResetPasswords struct {
 type Mailed struct {
 	Users   int64  `json:"users"`    // in the table, with an account
 	Mailed  int64  `json:"mailed"`   // to whom a mail went out
-	Before  int64  `json:"before"`   // who were mailed by an earlier run
+	Before  int64  `json:"before"`   // for whom a mail was asked for before: by an earlier run, or before the refused ones were asked for again
 	HavePW  int64  `json:"have_pw"`  // who need no mail: they can log in
 	LeftOut int64  `json:"left_out"` // who are blocked, or whose account is missing or not ours
 	Unknown int64  `json:"unknown"`  // of whom it is not known whether a mail went out
@@ -116,7 +120,7 @@ func (t *ResetPasswords) verdict(r Mailed) error {
 	switch {
 	case r.Refused+r.Unknown > 0:
 		return task.Hint(fmt.Errorf("%d users were not mailed, and of %d it is not known", r.Refused, r.Unknown),
-			"see "+r.Report+" for their ids, and send them a link from the tenant's dashboard")
+			"see "+r.Report+" for their ids; run again to ask for the refused ones again, or send them a link from the tenant's dashboard")
 	case r.Mailed == 0:
 		return task.Skip(fmt.Sprintf("none of %d users needs a mail", r.Users))
 	}

@@ -25,6 +25,7 @@ import (
 type ResetProgress struct {
 	Access
 	Mapping
+	Listing
 
 	// The share of the users who must be able to log in.
 	MinDone task.Percent `with:"min_done"`
@@ -42,7 +43,9 @@ type Progress struct {
 }
 
 // Validate checks the configuration offline.
-func (t *ResetProgress) Validate() error { return together(t.Access.validate(), t.Mapping.validate()) }
+func (t *ResetProgress) Validate() error {
+	return together(t.Access.validate(), t.Mapping.validate(), t.Listing.validate())
+}
 
 // Check compares the mapping with the live table and asks the tenant for a token.
 func (t *ResetProgress) Check(ctx context.Context, env *task.Env) error {
@@ -79,7 +82,7 @@ func (t *ResetProgress) Run(ctx context.Context, env *task.Env) (Progress, error
 		return p, err
 	}
 	p.Users = int64(len(linked))
-	if err := p.count(ctx, api, conn.id, func(a account) bool {
+	if err := t.count(ctx, api, conn.id, &p, func(a account) bool {
 		_, ok := linked[maphash.String(seed, a.id)]
 		return ok
 	}); err != nil {
@@ -89,13 +92,13 @@ func (t *ResetProgress) Run(ctx context.Context, env *task.Env) (Progress, error
 }
 
 // count goes through the accounts that are linked.
-func (p *Progress) count(ctx context.Context, api tenant, connectionID string, linked func(account) bool) error {
+func (t *ResetProgress) count(ctx context.Context, api tenant, connectionID string, p *Progress, linked func(account) bool) error {
 	file, err := os.OpenFile(p.List, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("list who is waiting: %w", err)
 	}
 	out := bufio.NewWriter(file)
-	err = api.ExportUsers(ctx, connectionID, func(a account) error {
+	err = api.ExportUsers(ctx, connectionID, t.JobTimeout, func(a account) error {
 		switch {
 		case !linked(a):
 			return nil

@@ -15,18 +15,23 @@ import (
 )
 
 // SampleLogin proves that users who were moved can log in: for each role it takes
-// one who never has, gives the account a random password, logs in at the
-// tenant's token endpoint, checks the token's signature, issuer, audience and
-// role claim, and calls the API with it, which must answer 200. Then the account
-// gets another random password.
+// one whose account has a password that nobody knows, gives the account a random
+// one, logs in at the tenant's token endpoint, checks the token's signature,
+// issuer, audience and role claim, and calls the API with it, which must answer
+// 200. Then the account gets another random password.
+//
+// Before that the account is marked, in its app_metadata: auth0/reset-passwords
+// and auth0/reset-progress do not take the sample login for its user's, whose
+// password nobody knows until that user has set one. A killed run leaves the mark.
 //
 // The logins go through an application that is made for them, with the
 // password-realm grant, and deleted afterwards. One that a killed run left
 // behind is deleted by the next. No password and no token is stored or logged.
 //
-// Roles without a user who was moved and never logged in are left out, but for
-// reuse. When that
-// is so for every role the step is skipped, unless nobody was moved at all.
+// Users who have logged in, who have set a password or whose password has moved,
+// and users who were mailed a link to set one are not taken, but for reuse. Roles
+// with no other user who was moved are left out. When that is so for every role
+// the step is skipped, unless nobody was moved at all.
 //
 // The application needs the scopes read:users, update:users, read:connections,
 // update:connections, read:roles, read:clients, create:clients and delete:clients.
@@ -37,9 +42,9 @@ type SampleLogin struct {
 	// The API's identifier in the tenant, which its tokens are for.
 	Audience string `with:"audience,required"`
 
-	// Whether to take accounts too that somebody has logged in with, or set a
-	// password for. They get another password: only where all that Users names
-	// were made for tests. Default false.
+	// Whether to take accounts too that somebody may have a password for. They get
+	// another one: only where all that Users names were made for tests. Default
+	// false.
 	Reuse bool `with:"reuse"`
 
 	// The address that is called with the token, such as
@@ -61,8 +66,16 @@ type LoggedIn struct {
 // sampleApplication is the name of the application that the logins go through.
 const sampleApplication = "phasegate sample login (temporary)"
 
-// mostCandidates is how many users of a role are looked at for one who never
-// logged in.
+// longestLogin bounds a login and what goes before and after it. sampleMargin is
+// for how long after it began the account counts as sampled when the run was
+// killed: longer than that, so that nothing of the run can come later.
+const (
+	longestLogin = 10 * time.Minute
+	sampleMargin = 15 * time.Minute
+)
+
+// mostCandidates is how many users of a role are looked at for one whose password
+// nobody knows.
 const mostCandidates = 50
 
 // Validate checks the configuration offline.
@@ -108,7 +121,7 @@ func (t *SampleLogin) Run(ctx context.Context, env *task.Env) (receipt LoggedIn,
 	case moved == 0:
 		return receipt, task.Hint(errors.New("no user of these roles has an Auth0 id"), "run auth0/import-users first")
 	case len(candidates) == 0:
-		return receipt, task.Skip("every user that was looked at has logged in before")
+		return receipt, task.Skip("every user that was looked at may have a password")
 	}
 	return receipt, t.logIn(ctx, env, api, conn.id, candidates, &receipt)
 }
@@ -158,9 +171,9 @@ func (t *SampleLogin) candidates(ctx context.Context, api tenant, receipt *Logge
 	return picked, moved, nil
 }
 
-// usable returns the first of the rows' accounts that we made and nobody has
-// logged in with, unless they may be reused: whoever has a password of their own
-// keeps it.
+// usable returns the first of the rows' accounts that we made and that nobody has
+// or is about to set a password for, unless they may be reused: whoever has a
+// password of their own keeps it.
 func (t *SampleLogin) usable(ctx context.Context, api tenant, rows []row) (account, bool, error) {
 	for _, r := range rows {
 		a, err := api.User(ctx, r.auth0ID)
@@ -170,7 +183,7 @@ func (t *SampleLogin) usable(ctx context.Context, api tenant, rows []row) (accou
 		if err != nil {
 			return account{}, false, err
 		}
-		if a.ours() && (t.Reuse || !a.used) && !a.blocked {
+		if a.ours() && (t.Reuse || a.mustReset() && a.text(markMail) == "") && !a.blocked {
 			return a, true, nil
 		}
 	}
@@ -205,12 +218,18 @@ func (t *SampleLogin) logIn(ctx context.Context, env *task.Env, api tenant, conn
 	return together(errs...)
 }
 
-// one logs a user in. The account gets a new password after it in any case.
+// one logs a user in. The account is marked before, and gets a new password after
+// it in any case.
 func (t *SampleLogin) one(ctx context.Context, api tenant, realm *realm, c candidate) (err error) {
+	ctx, stop := context.WithTimeout(ctx, longestLogin)
+	defer stop()
+	if err := markSampled(ctx, api, c.id, realm.now().Add(sampleMargin)); err != nil {
+		return err
+	}
 	cleanup, cancel := graceful(ctx)
 	defer cancel()
 	password := temporaryPassword()
-	defer func() { err = together(err, api.SetPassword(cleanup, c.id, temporaryPassword())) }()
+	defer func() { err = together(err, lock(cleanup, api, c.id)) }()
 	if err := api.SetPassword(ctx, c.id, password); err != nil {
 		return err
 	}
@@ -227,6 +246,25 @@ func (t *SampleLogin) one(ctx context.Context, api tenant, realm *realm, c candi
 			"check the post-login Action that writes the claim: it must be deployed and bound, and the account must have the role")
 	}
 	return realm.callAPI(ctx, t.URL, token)
+}
+
+// markSampled marks an account: whatever happened to it until then was a sample
+// login.
+func markSampled(ctx context.Context, api tenant, id string, until time.Time) error {
+	return api.SetMetadata(ctx, id, map[string]any{markSample: until.UTC().Format(sampleTime)})
+}
+
+// lock gives an account a password that nobody knows, and marks it with the time
+// of that, so that whatever its user does later counts.
+func lock(ctx context.Context, api tenant, id string) error {
+	if err := api.SetPassword(ctx, id, temporaryPassword()); err != nil {
+		return err
+	}
+	a, err := api.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	return markSampled(ctx, api, id, a.lastUse)
 }
 
 // hasRole tells whether the value of a claim, a string or a list of them, names

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
@@ -100,9 +102,109 @@ func TestSampleLoginLeavesWhoeverHasLoggedInAlone(t *testing.T) {
 	if r.Logins != 2 || !slices.Equal(r.LeftOut, []string{"nurse"}) {
 		t.Errorf("the receipt says %+v", r)
 	}
+	// What a sample login leaves can be tried again, until its user is mailed.
+	r, err = l.Run(t.Context(), tasktest.Env(t))
+	if err != nil || r.Logins != 2 {
+		t.Errorf("the second run: %v, %+v", err, r)
+	}
+	_, err = s.resetter().Run(t.Context(), tasktest.Env(t))
+	must(t, err)
 	_, err = l.Run(t.Context(), tasktest.Env(t))
 	if _, skipped := errors.AsType[*task.SkipError](err); !skipped {
 		t.Errorf("with nobody left to try, the error is %v", err)
+	}
+}
+
+// Whoever's account a sample login has taken cannot log in, whatever the tenant
+// counts of logins and changes of the password, until they set a password.
+func TestWhoeverWasSampledStillHasToSetAPassword(t *testing.T) {
+	t.Parallel()
+	for name, skew := range map[string]time.Duration{"clocks agree": 0, "the tenant is behind": -time.Hour, "the tenant is ahead": 2 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, users(30))
+			s.tenant.Skew(skew)
+			s.move(tasktest.Env(t))
+			l := s.sampler(t)
+			r, err := l.Run(t.Context(), tasktest.Env(t))
+			if skew <= 0 {
+				must(t, err)
+			}
+			m, err := s.resetter().Run(t.Context(), tasktest.Env(t))
+			must(t, err)
+			if m.Mailed != 30 || m.HavePW != 0 {
+				t.Errorf("after %d logins the receipt says %+v", r.Logins, m)
+			}
+			s.waiting(t, 30)
+			s.everybodySets(t)
+			s.waiting(t, 0)
+		})
+	}
+}
+
+// everybodySets has every user set a password, as the link in the mail lets them.
+func (s *scene) everybodySets(t *testing.T) {
+	t.Helper()
+	for _, u := range s.tenant.Users() {
+		must(t, s.tenant.SetPassword(u.ID, "Somebody-chose-th1s"))
+	}
+}
+
+// waiting holds how many users auth0/reset-progress finds without a password.
+func (s *scene) waiting(t *testing.T, want int64) {
+	t.Helper()
+	p, err := s.progress().Run(t.Context(), tasktest.Env(t))
+	if p.Waiting != want || (err == nil) != (want == 0) {
+		t.Errorf("%d users are waiting, want %d: %v", p.Waiting, want, err)
+	}
+}
+
+// A run that is killed at any of its requests leaves nobody who is taken for one
+// with a password.
+func TestASampleLoginThatIsKilledLeavesItsMark(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{"PATCH /api/v2/users/{id}", "POST /oauth/token"} {
+		for after := range 5 {
+			t.Run(fmt.Sprintf("%s %d", endpoint, after), func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t, users(6))
+				s.move(tasktest.Env(t))
+				l := s.sampler(t)
+				ctx, kill := context.WithCancel(t.Context())
+				// Nothing gets through any more, as from a process that is killed.
+				s.tenant.Fault(emulator.Fault{Endpoint: endpoint, After: after, Count: 1, Do: emulator.HangAfter(time.Minute)})
+				done := make(chan struct{})
+				go func() { defer close(done); _, _ = l.Run(ctx, tasktest.Env(t)) }()
+				eventually(t, "the request hangs or the step is done", func() bool {
+					select {
+					case <-done:
+						return true
+					default:
+						return s.tenant.Disturbed() == 1
+					}
+				})
+				s.tenant.Fault(emulator.Fault{Endpoint: "PATCH /api/v2/users/{id}", Do: emulator.Status(403)})
+				kill()
+				<-done
+				s.tenant.ClearFaults()
+				s.waiting(t, 6)
+			})
+		}
+	}
+}
+
+// Whose password has moved keeps it: nobody but they know it, and it works.
+func TestSampleLoginLeavesPasswordsThatHaveMovedAlone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(3))
+	s.move(tasktest.Env(t))
+	for _, u := range s.tenant.Users() {
+		u.AppMetadata[markReset] = false
+		must(t, s.tenant.PutUser(u))
+	}
+	r, err := s.sampler(t).Run(t.Context(), tasktest.Env(t))
+	if _, skipped := errors.AsType[*task.SkipError](err); !skipped || r.Logins != 0 {
+		t.Errorf("the error is %v, the receipt %+v", err, r)
 	}
 }
 

@@ -126,8 +126,11 @@ func (s *scene) importer() *ImportUsers {
 	}
 }
 
+// listing is patient, as a plan's is.
+func listing() Listing { return Listing{JobTimeout: time.Hour} }
+
 func (s *scene) verifier() *VerifyUsers {
-	return &VerifyUsers{Access: s.access(), Mapping: s.mapping()}
+	return &VerifyUsers{Access: s.access(), Mapping: s.mapping(), Listing: listing()}
 }
 
 // move runs the importer, which must succeed.

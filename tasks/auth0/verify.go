@@ -33,6 +33,7 @@ import (
 type VerifyUsers struct {
 	Access
 	Mapping
+	Listing
 
 	// How many users may be without an account, such as those that an import has
 	// reported as permanent failures.
@@ -64,7 +65,7 @@ type Verified struct {
 
 // Validate checks the configuration offline.
 func (t *VerifyUsers) Validate() error {
-	errs := []error{t.Access.validate(), t.Mapping.validate()}
+	errs := []error{t.Access.validate(), t.Mapping.validate(), t.Listing.validate()}
 	if t.AllowUnlinked < 0 {
 		errs = append(errs, errors.New("allow_unlinked is below 0"))
 	}

@@ -3,11 +3,13 @@ package auth0
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
 	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
@@ -38,8 +40,23 @@ func TestVerifyFindsNothingAfterAnImport(t *testing.T) {
 
 func TestVerifyFindsEveryKindOfDifference(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, users(120))
-	s.move(tasktest.Env(t))
+	for _, n := range []int{120, 1200} { // a listing has no more than 1,000
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, users(n))
+			i := s.importer()
+			i.Batch = 500
+			_, err := i.Run(t.Context(), tasktest.Env(t))
+			must(t, err)
+			verifyFindsEveryKind(t, s)
+		})
+	}
+}
+
+// verifyFindsEveryKind makes the table and the tenant differ in every way, and
+// fails the test unless each difference is found, and no other.
+func verifyFindsEveryKind(t *testing.T, s *scene) {
+	t.Helper()
 	row := func(n int) string { return s.nth(n) }
 	account := func(n int) string { return "auth0|ml-" + s.nth(n) }
 	nurse := func(n int) string {
@@ -168,6 +185,30 @@ func TestVerifyReadsTheWholeExportHoweverSlow(t *testing.T) {
 	must(t, err)
 	if r.Accounts != 2500 || r.Linked != 2500 {
 		t.Errorf("the receipt says %+v", r)
+	}
+}
+
+// A job of the tenant that hangs does not take everything that waits for it along.
+func TestAnExportThatHangsIsGivenUpOn(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(5))
+	s.move(tasktest.Env(t))
+	s.tenant.Fault(emulator.Fault{Endpoint: "POST /api/v2/jobs/users-exports", Do: emulator.JobSlow(100 * time.Hour)})
+	short := Listing{JobTimeout: 300 * time.Millisecond}
+	v, r, p := s.verifier(), s.remover(), s.progress()
+	v.Listing, r.Listing, p.Listing = short, short, short
+	for name, run := range map[string]func() error{
+		"verify": func() error { _, err := v.Run(t.Context(), tasktest.Env(t)); return err },
+		"remove": func() error { _, err := r.Run(t.Context(), tasktest.Env(t)); return err },
+		"reset":  func() error { _, err := p.Run(t.Context(), tasktest.Env(t)); return err },
+	} {
+		err := run()
+		if err == nil || !strings.Contains(err.Error(), "still pending after 300ms") || !strings.Contains(task.HintOf(err), "job_timeout") {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		if errors.Is(err, task.ErrClosed) {
+			t.Errorf("%s: what is not known counts as a closed gate", name)
+		}
 	}
 }
 

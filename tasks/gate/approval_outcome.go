@@ -15,7 +15,8 @@ func (a *Approval) receipt(
 ) Approved {
 	r := Approved{
 		Approved: verdict.Open(rules), Needed: rules.Min, By: []string{}, Decisions: decisions,
-		Ignored: append(unread, verdict.Ignored...), May: a.may(rules, verdict), How: a.how(env), Environment: a.Environment,
+		Ignored: append(unread, verdict.Ignored...), May: a.may(rules, verdict), How: a.how(env, rules),
+		Command: a.command(env), Environment: a.Environment,
 	}
 	if r.Decisions == nil {
 		r.Decisions = []approval.Decision{}
@@ -31,11 +32,7 @@ func (a *Approval) receipt(
 func (a *Approval) outcome(env *task.Env, rules approval.Rules, verdict approval.Verdict, unread []approval.Ignored) error {
 	switch {
 	case verdict.Rejection != nil:
-		d := verdict.Rejection
-		if d.Reason != "" {
-			return fmt.Errorf("rejected by %s: %s", d.By, d.Reason)
-		}
-		return fmt.Errorf("rejected by %s", d.By)
+		return rejected(*verdict.Rejection)
 	case verdict.Open(rules):
 		return nil
 	}
@@ -48,6 +45,13 @@ func (a *Approval) outcome(env *task.Env, rules approval.Rules, verdict approval
 		problems = append(problems, fmt.Sprintf("one by %s does not count: %s", ignored.By, ignored.Why))
 	}
 	return task.Hint(fmt.Errorf("%s: %w", strings.Join(problems, "; "), task.ErrClosed), a.who(env, rules, verdict))
+}
+
+func rejected(d approval.Decision) error {
+	if d.Reason != "" {
+		return fmt.Errorf("rejected by %s: %s", d.By, d.Reason)
+	}
+	return fmt.Errorf("rejected by %s", d.By)
 }
 
 func accounts(decisions []approval.Decision) string {
@@ -73,14 +77,25 @@ func (a *Approval) may(rules approval.Rules, verdict approval.Verdict) []string 
 	return may
 }
 
+// command is what those call who sign.
+func (a *Approval) command(env *task.Env) string {
+	if a.Signers == "" {
+		return ""
+	}
+	return fmt.Sprintf("phasegate approve %s %s", env.Basis.Run, env.Basis.Gate)
+}
+
 // how lists the ways to approve.
-func (a *Approval) how(env *task.Env) []string {
+func (a *Approval) how(env *task.Env, rules approval.Rules) []string {
 	how := []string{}
 	for _, name := range a.Environments() {
 		how = append(how, "review the GitHub environment "+name)
 	}
-	if a.Signers != "" {
-		how = append(how, fmt.Sprintf("call phasegate approve %s %s", env.Basis.Run, env.Basis.Gate))
+	if command := a.command(env); command != "" {
+		how = append(how, "call "+command)
+	}
+	if rules.Via == approval.ViaGitHub {
+		return how
 	}
 	return append(how, fmt.Sprintf("go on with the run at a terminal and type %q", a.Word))
 }
@@ -94,7 +109,12 @@ func (a *Approval) who(env *task.Env, rules approval.Rules, verdict approval.Ver
 	if except := a.except(rules); except != "" {
 		who += ", but not " + except + ","
 	}
-	return fmt.Sprintf("let %s %s", who, strings.Join(a.how(env), ", or "))
+	hint := fmt.Sprintf("let %s %s", who, strings.Join(a.how(env, rules), ", or "))
+	if rules.Via == approval.ViaGitHub {
+		hint += "; what is typed at a terminal does not count here, because the plan names no signers for the gate: " +
+			"nobody could tell whose accounts are one person's"
+	}
+	return hint
 }
 
 // except names who may not, where no list of signers has taken them out already.
@@ -104,7 +124,7 @@ func (a *Approval) except(rules approval.Rules) string {
 	}
 	var except []string
 	for _, who := range a.Not {
-		if who == approval.Initiator && rules.Initiator != "" {
+		if initiator(who) && rules.Initiator != "" {
 			who = rules.Initiator + ", who began the run"
 		}
 		except = append(except, who)

@@ -71,7 +71,7 @@ func (c *Checklist) Run(ctx context.Context, env *task.Env) (Signatures, error) 
 			receipt.Items = append(receipt.Items, before.Items[i])
 		}
 	}
-	by, err := c.reviewer(ctx, env)
+	by, ignored, err := c.reviewer(ctx, env)
 	if err != nil {
 		return receipt, err
 	}
@@ -91,7 +91,7 @@ func (c *Checklist) Run(ctx context.Context, env *task.Env) (Signatures, error) 
 			err = fmt.Errorf("the answer was no: %w", task.ErrClosed)
 		}
 		if err != nil {
-			return receipt, c.left(receipt, err)
+			return receipt, c.left(receipt, ignored, err)
 		}
 		receipt.Items = append(receipt.Items, Signature{item, answer.By, now()})
 		receipt.Signed, receipt.Open = len(receipt.Items), len(c.Items)-len(receipt.Items)
@@ -114,31 +114,31 @@ func (c *Checklist) how() string {
 	return how
 }
 
-// reviewer is who approved the list's environment, "" if nobody did whose
-// approval counts, by the rules of an approval.
-func (c *Checklist) reviewer(ctx context.Context, env *task.Env) (string, error) {
+// reviewer is who approved the list's environment, by the rules of an approval;
+// "" if nobody did whose approval counts, with what does not and why.
+func (c *Checklist) reviewer(ctx context.Context, env *task.Env) (by string, ignored []approval.Ignored, err error) {
 	if c.Environment == "" {
-		return "", nil
+		return "", nil, nil
 	}
 	a := Approval{Environment: c.Environment}
-	decisions, _, err := a.reviewed(ctx, env, approval.Rules{})
+	decisions, ignored, err := a.reviewed(ctx, env, approval.Rules{}, nil)
 	for _, d := range decisions {
 		if !d.Approved {
-			return "", fmt.Errorf("rejected by %s", d.By)
+			return "", nil, rejected(d)
 		}
 	}
 	if err != nil || len(decisions) == 0 {
-		return "", err
+		return "", ignored, err
 	}
-	return decisions[0].By, nil
+	return decisions[0].By, ignored, nil
 }
 
 func (s Signatures) has(item string) bool {
 	return slices.ContainsFunc(s.Items, func(signature Signature) bool { return signature.Item == item })
 }
 
-// left names the items that are still open.
-func (c *Checklist) left(receipt Signatures, err error) error {
+// left names the items that are still open, and what counts for nothing.
+func (c *Checklist) left(receipt Signatures, ignored []approval.Ignored, err error) error {
 	if !errors.Is(err, task.ErrClosed) {
 		return err
 	}
@@ -147,6 +147,9 @@ func (c *Checklist) left(receipt Signatures, err error) error {
 		if !receipt.has(item) {
 			open = append(open, item)
 		}
+	}
+	for _, i := range ignored {
+		err = fmt.Errorf("one by %s does not count: %s; %w", i.By, i.Why, err)
 	}
 	return task.Hint(fmt.Errorf("%d of %d items are not signed off (%s): %w", len(open), len(c.Items), strings.Join(open, "; "), err),
 		c.how())

@@ -81,13 +81,26 @@ func TestAnApprovalIsTheTypedWord(t *testing.T) {
 
 func TestTheWordRejectIsARejection(t *testing.T) {
 	t.Parallel()
-	p := &person{answers: []string{"reject"}}
-	receipt, err := approval().Run(t.Context(), p.env(t))
-	if err == nil || err.Error() != "rejected by ops-7" || errors.Is(err, task.ErrClosed) {
-		t.Errorf("error %v", err)
-	}
-	if len(receipt.Decisions) != 1 || receipt.Decisions[0].By != "ops-7" || receipt.Approved {
-		t.Errorf("receipt %+v", receipt)
+	for name, c := range map[string]struct {
+		answers      []string
+		says, reason string
+	}{
+		"with its reason":           {[]string{"reject", "ward 7 is on paper"}, "rejected by ops-7: ward 7 is on paper", "ward 7 is on paper"},
+		"without one":               {[]string{"reject", ""}, "rejected by ops-7", ""},
+		"by somebody who then left": {[]string{"reject"}, "rejected by ops-7", ""},
+		"with an address, at first": {[]string{"reject", "ask nurse@example.org", "ask ward 7"}, "rejected by ops-7: ask ward 7", "ask ward 7"},
+		"with nothing but addresses": {
+			append([]string{"reject"}, slices.Repeat([]string{"ask nurse@example.org"}, 9)...), "rejected by ops-7", "",
+		},
+	} {
+		p := &person{answers: c.answers}
+		receipt, err := approval().Run(t.Context(), p.env(t))
+		if err == nil || err.Error() != c.says || errors.Is(err, task.ErrClosed) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if len(receipt.Decisions) != 1 || receipt.Decisions[0].By != "ops-7" || receipt.Approved || receipt.Decisions[0].Reason != c.reason {
+			t.Errorf("%s: receipt %+v", name, receipt)
+		}
 	}
 }
 
@@ -154,6 +167,8 @@ func TestWhatCannotBeAskedIsRefused(t *testing.T) {
 		"nobody needed":  (&gate.Approval{Word: "approve", Expires: time.Hour}).Validate(),
 		"expired always": (&gate.Approval{Word: "approve", Min: 1}).Validate(),
 		"own approval":   (&gate.Approval{Word: "approve", Min: 1, Expires: time.Hour, From: []string{"initiator"}}).Validate(),
+		"two people, one environment, no signers":  (&gate.Approval{Word: "approve", Min: 2, Expires: time.Hour, Environment: "prod"}).Validate(),
+		"an initiator whom GitHub calls otherwise": (&gate.Approval{Word: "approve", Min: 1, Expires: time.Hour, Environment: "prod", Not: []string{"initiator"}}).Validate(),
 		"no condition":   (&gate.Assert{}).Validate(),
 		"no items":       (&gate.Checklist{Word: "yes"}).Validate(),
 		"an empty item":  (&gate.Checklist{Word: "yes", Items: []string{"a", " "}}).Validate(),

@@ -10,9 +10,13 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
+// ahead is how far the clock of the machine that rehearsed may be ahead of this one's.
+const ahead = 5 * time.Minute
+
 // Rehearsed opens when the journal proves that this very plan, with every file
 // that it names, was rehearsed of late: one rehearsal that went to its end, and
-// one that was rolled back. "phasegate rehearse" makes both, and leaves their
+// one that was rolled back after a phase that changes something was done.
+// "phasegate rehearse" makes both, and leaves their
 // journals where the run's own is kept. Until then the run ends waiting.
 //
 // A journal that was altered proves nothing. That nobody made one up, who may
@@ -33,6 +37,8 @@ type Proof struct {
 	RolledBackAt string `json:"rolled_back_at"` // when it ended, RFC 3339 in UTC
 	OtherDigests int    `json:"other_digests"`  // rehearsals of the plan with another digest
 	TooOld       int    `json:"too_old"`        // rehearsals of this digest before that
+	InFuture     int    `json:"in_future"`      // rehearsals of this digest that end after now, by a clock that was ahead
+	TooShort     int    `json:"too_short"`      // rehearsals of this digest that were rolled back before a phase that changes something was done
 	Damaged      int    `json:"damaged"`        // rehearsals whose journal does not fit
 
 	damage string // of the newest of those
@@ -60,7 +66,8 @@ func (r *Rehearsed) Run(ctx context.Context, env *task.Env) (Proof, error) {
 	if ctx.Err() != nil {
 		return Proof{}, context.Cause(ctx)
 	}
-	since := time.Now().Add(-time.Duration(r.Within))
+	now := time.Now()
+	since := now.Add(-time.Duration(r.Within))
 	proof := Proof{Digest: env.Basis.Digest, Since: since.UTC().Format(time.RFC3339)}
 	if env.Rehearsing {
 		return proof, task.Skip("this is the rehearsal")
@@ -73,7 +80,7 @@ func (r *Rehearsed) Run(ctx context.Context, env *task.Env) (Proof, error) {
 		return proof, err
 	}
 	for _, rehearsal := range found {
-		proof.weigh(rehearsal, since)
+		proof.weigh(rehearsal, since, now)
 	}
 	if proof.Done != "" && proof.RolledBack != "" {
 		return proof, nil
@@ -83,7 +90,7 @@ func (r *Rehearsed) Run(ctx context.Context, env *task.Env) (Proof, error) {
 }
 
 // weigh takes one rehearsal in. They come newest first.
-func (p *Proof) weigh(r task.Rehearsal, since time.Time) {
+func (p *Proof) weigh(r task.Rehearsal, since, now time.Time) {
 	at := r.Ended.UTC().Format(time.RFC3339)
 	switch {
 	case r.Damage != "":
@@ -94,6 +101,10 @@ func (p *Proof) weigh(r task.Rehearsal, since time.Time) {
 		p.OtherDigests++
 	case r.Ended.Before(since):
 		p.TooOld++
+	case r.Ended.After(now.Add(ahead)):
+		p.InFuture++
+	case r.Status == "rolled_back" && !r.Worked:
+		p.TooShort++
 	case r.Status == "done" && p.Done == "":
 		p.Done, p.DoneAt = r.Run, at
 	case r.Status == "rolled_back" && p.RolledBack == "":
@@ -115,6 +126,12 @@ func (p *Proof) lacks(within task.Age) string {
 	var seen []string
 	if p.TooOld > 0 {
 		seen = append(seen, fmt.Sprintf("%d ended before that", p.TooOld))
+	}
+	if p.InFuture > 0 {
+		seen = append(seen, fmt.Sprintf("%d ended in the future, by this clock", p.InFuture))
+	}
+	if p.TooShort > 0 {
+		seen = append(seen, fmt.Sprintf("%d was rolled back before a phase that changes something was done", p.TooShort))
 	}
 	if p.OtherDigests > 0 {
 		seen = append(seen, fmt.Sprintf("%d had another digest: the plan or a file of it was changed since", p.OtherDigests))

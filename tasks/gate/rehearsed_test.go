@@ -14,7 +14,7 @@ import (
 )
 
 func rehearsal(status string, ago time.Duration) task.Rehearsal {
-	return task.Rehearsal{Run: status + "-run", Digest: "d1", Status: status, Ended: time.Now().Add(-ago)}
+	return task.Rehearsal{Run: status + "-run", Digest: "d1", Status: status, Ended: time.Now().Add(-ago), Worked: true}
 }
 
 func rehearsedEnv(t *testing.T, found ...task.Rehearsal) *task.Env {
@@ -37,6 +37,8 @@ func TestPlanHasToBeRehearsedToItsEndAndBackOfLate(t *testing.T) {
 	t.Parallel()
 	const week = 7 * 24 * time.Hour
 	other, damaged := rehearsal("done", time.Minute), rehearsal("done", time.Minute)
+	short := rehearsal("rolled_back", time.Minute)
+	short.Worked = false
 	other.Digest, damaged.Damage = "d2", "journal of run x is damaged at event 3: it was altered"
 	for name, c := range map[string]struct {
 		found []task.Rehearsal
@@ -48,6 +50,9 @@ func TestPlanHasToBeRehearsedToItsEndAndBackOfLate(t *testing.T) {
 		"another digest's": {[]task.Rehearsal{other}, "(1 had another digest: the plan or a file of it was changed since)"},
 		"too old":          {[]task.Rehearsal{rehearsal("rolled_back", week+time.Minute), rehearsal("done", week+time.Minute)}, "(2 ended before that)"},
 		"one too old":      {[]task.Rehearsal{rehearsal("done", time.Minute), rehearsal("rolled_back", week+time.Minute)}, "and no rehearsal within 7d was rolled back (1 ended before that)"},
+		"a little ahead":   {[]task.Rehearsal{rehearsal("rolled_back", -time.Minute), rehearsal("done", -time.Minute)}, ""},
+		"in the future":    {[]task.Rehearsal{rehearsal("rolled_back", -time.Hour), rehearsal("done", -time.Hour)}, "(2 ended in the future, by this clock)"},
+		"failed at once":   {[]task.Rehearsal{short, rehearsal("done", time.Minute)}, "(1 was rolled back before a phase that changes something was done)"},
 		"not rolled back":  {[]task.Rehearsal{rehearsal("done", time.Minute)}, "was rehearsed to its end at "},
 		"only rolled back": {[]task.Rehearsal{rehearsal("rolled_back", time.Minute)}, "and none within 7d went to its end"},
 		"half way":         {[]task.Rehearsal{rehearsal("failed", 0), rehearsal("rolling_back", 0), rehearsal("rollback_incomplete", 0)}, "was not rehearsed"},

@@ -2,11 +2,14 @@ package gate_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	said "github.com/medlogistics/phasegate/internal/approval"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/gate"
@@ -33,7 +36,9 @@ func TestReviewsOfAnEnvironmentOpenTheGateByTheSameRules(t *testing.T) {
 		how(&r)
 		return r
 	}
-	rejected := change(review("bob", "prod"), func(r *task.Review) { r.Approved = false })
+	rejected := change(review("bob", "prod"), func(r *task.Review) {
+		r.Approved, r.Comment = false, "not tonight,\n  ask nurse@example.org"
+	})
 	for _, c := range []struct {
 		name    string
 		reviews []task.Review
@@ -42,11 +47,13 @@ func TestReviewsOfAnEnvironmentOpenTheGateByTheSameRules(t *testing.T) {
 	}{
 		{name: "approved", reviews: []task.Review{review("bob", "prod")}},
 		{name: "bypassed, or no rule", want: "without a review of environment prod"},
+		{name: "the environment in capitals", reviews: []task.Review{review("bob", "Prod")}},
+		{name: "two environments in capitals, one person", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "PROD"), review("bob", "PROD-2")}, want: "1 of 2 approvals"},
 		{name: "another environment's", reviews: []task.Review{review("bob", "staging")}, want: "without a review of environment prod"},
 		{name: "self-given", reviews: []task.Review{review("alice", "prod")}, want: "alice started the run"},
 		{name: "a program's", reviews: []task.Review{change(review("bot", "prod"), func(r *task.Review) { r.Person = false })}, want: "a program's account"},
 		{name: "an earlier attempt's", reviews: []task.Review{change(review("bob", "prod"), func(r *task.Review) { r.Void = "it may be attempt 1's" })}, want: "attempt 1's"},
-		{name: "rejected", reviews: []task.Review{rejected}, want: "rejected by bob"},
+		{name: "rejected", reviews: []task.Review{rejected}, want: "rejected by bob: not tonight, ask [address]"},
 		{name: "approved and rejected by one", reviews: []task.Review{rejected, review("bob", "prod")}, want: "rejected by bob"},
 		{name: "not one of those who may", gate: gate.Approval{From: []string{"carol"}}, reviews: []task.Review{review("bob", "prod")}, want: "bob is not among those who may"},
 		{name: "two people for two environments", gate: gate.Approval{More: []string{"prod-2"}}, reviews: []task.Review{review("bob", "prod"), review("carol", "prod-2")}},
@@ -79,14 +86,32 @@ func TestReviewsOfAnEnvironmentOpenTheGateByTheSameRules(t *testing.T) {
 	}
 }
 
+// Nor does it fail the run, which could take back what earlier phases did: the
+// gate is closed for now, and what people said before is kept.
 func TestAForgeThatDoesNotAnswerOpensNothing(t *testing.T) {
 	t.Parallel()
 	env := driven(t)
 	down := errors.New("the API answers with status 502")
 	env.Reviews = func(context.Context) ([]task.Review, error) { return nil, down }
 	g := gate.Approval{Word: "approve", Min: 1, Expires: time.Hour, Environment: "prod"}
-	if _, err := g.Run(t.Context(), env); !errors.Is(err, down) {
+	typed := gate.Approved{Decisions: []said.Decision{{By: "carol", Approved: true, Via: said.ViaTerminal}}}
+	env.Saved, _ = json.Marshal(typed)
+	receipt, err := g.Run(t.Context(), env)
+	if !errors.Is(err, down) || !errors.Is(err, task.ErrClosed) {
 		t.Errorf("error %v", err)
+	}
+	if receipt.Approved || len(receipt.Decisions) != 1 || !strings.Contains(fmt.Sprint(receipt.Ignored), err.Error()) {
+		t.Errorf("receipt %+v", receipt)
+	}
+	list := checklist()
+	list.Environment = "prod"
+	if _, err := list.Run(t.Context(), env); !errors.Is(err, down) || !errors.Is(err, task.ErrClosed) {
+		t.Errorf("error of the checklist %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := g.Run(ctx, env); errors.Is(err, task.ErrClosed) {
+		t.Errorf("interrupted, it waits: %v", err)
 	}
 }
 
@@ -100,8 +125,10 @@ func TestWhoApprovesTheEnvironmentSignsTheChecklistOff(t *testing.T) {
 		want    string // "" is open
 	}{
 		{"approved", []task.Review{review("bob", "prod")}, ""},
-		{"bypassed", nil, "review the GitHub environment prod"},
+		{"bypassed", nil, "without a review of environment prod"},
+		{"to be signed off", nil, "review the GitHub environment prod"},
 		{"self-given", []task.Review{review("alice", "prod")}, "3 of 3 items are not signed off"},
+		{"self-given, and why", []task.Review{review("alice", "prod")}, "alice started the run"},
 		{"rejected", []task.Review{rejected}, "rejected by bob"},
 	} {
 		g := checklist()

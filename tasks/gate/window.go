@@ -23,7 +23,7 @@ type Window struct {
 	Zone    Zone          `with:"zone,required"`    // whose clock and calendar count, a name of the IANA database such as Europe/Berlin
 	Windows []Hours       `with:"windows,required"` // when it is open; windows that overlap or meet are one
 	Except  []Date        `with:"except"`           // days of a freeze, such as 2026-12-24: no window begins on them, and one of the day before closes at midnight
-	Needs   time.Duration `with:"needs"`            // how much time must be left until the window closes; default none
+	Needs   time.Duration `with:"needs"`            // how much time must be left until the window closes; never less than the downtime of the phase that the gate opens
 
 	clock func() time.Time // nil is time.Now
 }
@@ -81,7 +81,13 @@ func (w *Window) Check(ctx context.Context, env *task.Env) error {
 }
 
 // Run looks at the clock.
-func (w *Window) Run(ctx context.Context, _ *task.Env) (Opening, error) {
+func (w *Window) Run(ctx context.Context, env *task.Env) (Opening, error) {
+	needing := *w
+	needing.Needs = max(w.Needs, env.Downtime)
+	return needing.look(ctx)
+}
+
+func (w *Window) look(ctx context.Context) (Opening, error) {
 	if ctx.Err() != nil {
 		return Opening{}, context.Cause(ctx)
 	}

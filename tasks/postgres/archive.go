@@ -13,7 +13,6 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -81,7 +80,7 @@ func (a *archive) settle(progress func(done, total int64)) error {
 	}
 	// What the system has in its memory proves nothing. Where it does not listen,
 	// this reads from memory.
-	_ = unix.Fadvise(int(a.file.Fd()), 0, 0, unix.FADV_DONTNEED)
+	forget(a.file)
 	back := counted{&source{file: io.NewSectionReader(a.file, 0, math.MaxInt64), digest: sha256.New(), progress: func(n int64) { progress(n, a.out) }}}
 	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{back}, make([]byte, 1<<20)); err != nil {
 		return fmt.Errorf("read the archive back: %w", err)
@@ -109,10 +108,17 @@ func (a *archive) Write(p []byte) (int, error) {
 // compressed is the archive's other side.
 type compressed struct{ *archive }
 
+// stretch is how much is written before the disk is set to work on it, in bytes.
+const stretch = 8 << 20
+
 func (c compressed) Write(p []byte) (int, error) {
 	n, err := c.file.Write(p)
 	c.digest.Write(p[:n])
+	before := c.out
 	c.out += int64(n)
+	if from := before / stretch * stretch; c.out-from >= stretch {
+		flush(c.file, from, stretch)
+	}
 	c.growth.grow(int64(n))
 	return n, err
 }

@@ -38,7 +38,7 @@ type Assert struct {
 	Rows int64 `with:"rows"`
 
 	// Timeout is how long the query may take on the server. Default 1m.
-	Timeout time.Duration `with:"timeout"`
+	Timeout time.Duration `with:"timeout,limit"`
 }
 
 // An AssertReceipt is the answer.

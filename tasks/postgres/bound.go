@@ -13,33 +13,36 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// bound lists what belongs to the live database by its identity and not by its
-// name: it is in no copy, and would stay with the database that is replaced.
-var bound = []obstacle{
-	{
+// What belongs to a database by its identity and not by its name.
+var (
+	logicalSlots = obstacle{
 		query: `select count(*), coalesce(min(slot_name)::text, '') from pg_replication_slots
 			where database = any($1) and slot_type = 'logical'`,
 		what: "logical replication slots",
 		mend: "drop them with pg_drop_replication_slot, and have their readers begin anew after the cut-over",
-	},
-	{
+	}
+	subscriptions = obstacle{
 		query: `select count(*), coalesce(min(s.subname)::text, '') from pg_subscription s join pg_database d on d.oid = s.subdbid
 			where d.datname = any($1)`,
 		what: "subscriptions",
 		mend: "drop them, and make them anew after the cut-over",
-	},
-	{
+	}
+	preparedTransactions = obstacle{
 		query: `select count(*), coalesce(min(gid), '') from pg_prepared_xacts where database = any($1)`,
 		what:  "prepared transactions",
 		mend:  "COMMIT PREPARED or ROLLBACK PREPARED each of them",
-	},
-	{
+	}
+	cronScheduler = obstacle{
 		query: `select count(*), coalesce(min(datname)::text, '') from pg_database
 			where datname = any($1) and datname = current_setting('cron.database_name', true)`,
 		what: "schedulers of pg_cron, which keep their jobs there",
 		mend: "let pg_cron keep its jobs in another database: cron.database_name",
-	},
-}
+	}
+)
+
+// bound is in no copy of the live database, and would stay with the one that is
+// replaced.
+var bound = []obstacle{logicalSlots, subscriptions, preparedTransactions, cronScheduler}
 
 // stageable fails if the live database has something that a copy of it has not.
 // All of it is in the one error.

@@ -20,6 +20,7 @@ type copying struct {
 	conn     *pgx.Conn // to the maintenance database
 	live     database
 	building string // the copy's name until it is complete
+	snapshot string // the moment of the live database that it holds
 	limit    int    // the connection limit that it will have then
 }
 
@@ -57,7 +58,7 @@ func (c *copying) build(ctx context.Context, receipt *StageReceipt) (err error) 
 	if err != nil {
 		return err
 	}
-	receipt.Bytes = made.bytes
+	receipt.Bytes, receipt.Snapshot = made.bytes, c.snapshot
 	kept, err := readProperties(ctx, c.conn, c.live.oid)
 	if err != nil {
 		return err
@@ -207,11 +208,33 @@ func (c *copying) tryClone(ctx context.Context, statement string) (int64, error)
 		}
 		return 0, fmt.Errorf("clone it: %w", err)
 	}
+	if c.snapshot, err = cloned(ctx, c.conn, c.building); err != nil {
+		return 0, err
+	}
 	tables, err := c.compareFiles(ctx)
 	if _, busy := errors.AsType[*busyError](err); busy {
 		return 0, errors.Join(err, c.drop(ctx))
 	}
 	return tables, err
+}
+
+// cloned returns the snapshot that a clone holds which has just been made. The
+// server gives the transaction that clones its number when nobody is in the live
+// database any more, and lets nobody in before it ends: what has a lower number
+// there is in the clone, and whatever is written later has a higher one. What is
+// open in other databases meanwhile does not matter, other than in a snapshot
+// that is taken before or behind.
+func cloned(ctx context.Context, conn *pgx.Conn, name string) (string, error) {
+	var low, now int64
+	err := conn.QueryRow(ctx, `
+		select xmin::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+		  from pg_database where datname = $1`, name).Scan(&low, &now)
+	if err != nil {
+		return "", fmt.Errorf("read the number of the transaction that cloned it: %w", err)
+	}
+	// The row has the low half of the number, which is near the present one.
+	number := now + int64(int32(uint32(low)-uint32(now))) //nolint:gosec // modulo 2^32, as the server counts
+	return fmt.Sprintf("%d:%[1]d:", number), nil
 }
 
 // compareFiles compares every table, index and sequence of the live database

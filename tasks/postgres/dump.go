@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sys/unix"
 
 	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/internal/pg"
@@ -213,9 +213,27 @@ func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding stri
 	return err
 }
 
-// pipeSize is how much pg_dump may be ahead of the compression, in bytes: more
-// than the system's 64 kB, so that neither waits for the other at each turn.
-const pipeSize = 1 << 20
+const (
+	// pipeSize is how much pg_dump may be ahead of the compression, in bytes: more
+	// than the system's 64 kB, so that neither waits for the other at each turn.
+	pipeSize = 1 << 20
+
+	// A gulp is as much as is worth waking up for, in bytes. pg_dump writes 4 kB at
+	// a time; a pause is short enough for the pipe not to be full by its end.
+	gulp      = pipeSize / 8
+	gulpPause = 2 * time.Millisecond
+)
+
+// gulps reads a pipe that is filled in small pieces, a gulp at a time as a rule.
+type gulps struct{ from *os.File }
+
+func (g gulps) Read(p []byte) (int, error) {
+	n, err := g.from.Read(p)
+	if n < gulp && err == nil {
+		time.Sleep(gulpPause)
+	}
+	return n, err
+}
 
 // piped has produce write to a pipe, and copies what comes out of it to w.
 func piped(w io.Writer, produce func(to *os.File) error) error {
@@ -224,14 +242,13 @@ func piped(w io.Writer, produce func(to *os.File) error) error {
 		return err
 	}
 	defer from.Close()
-	// Without it the pipe is slower, nothing else.
-	_, _ = unix.FcntlInt(to.Fd(), unix.F_SETPIPE_SZ, pipeSize)
+	widen(to, pipeSize)
 	var (
 		copying sync.WaitGroup
 		copyErr error
 	)
 	copying.Go(func() {
-		_, copyErr = io.CopyBuffer(w, struct{ io.Reader }{from}, make([]byte, pipeSize/4))
+		_, copyErr = io.CopyBuffer(w, gulps{from}, make([]byte, pipeSize/2))
 		_ = from.Close() // the writer must not wait for us
 	})
 	err = produce(to)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,23 +19,37 @@ const unfinished = 1_830_257
 // dropUnfinished drops the copies of the live database that killed runs have left
 // unfinished. The caller holds the lock without which no copy is made.
 func dropUnfinished(ctx context.Context, conn *pgx.Conn, live string, log *slog.Logger) error {
+	names, err := unfinishedCopies(ctx, conn, live)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := dropLeft(ctx, conn, name, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unfinishedCopies lists them.
+func unfinishedCopies(ctx context.Context, conn *pgx.Conn, live string) ([]string, error) {
 	rows, err := conn.Query(ctx, "select datname::text from pg_database where datconnlimit = $1 order by 1", unfinished)
 	if err != nil {
-		return fmt.Errorf("look for unfinished copies: %w", err)
+		return nil, fmt.Errorf("look for unfinished copies: %w", err)
 	}
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return fmt.Errorf("look for unfinished copies: %w", err)
+		return nil, fmt.Errorf("look for unfinished copies: %w", err)
 	}
-	for _, name := range names {
-		if !unfinishedCopy(name, live) {
-			continue
-		}
-		if _, err := conn.Exec(ctx, fmt.Sprintf("drop database if exists %s with (force)", quote(name))); err != nil {
-			return fmt.Errorf("drop the unfinished copy %s: %w", name, err)
-		}
-		log.Warn("an unfinished copy that a killed run has left is dropped", "database", name)
+	return slices.DeleteFunc(names, func(name string) bool { return !unfinishedCopy(name, live) }), nil
+}
+
+// dropLeft drops one of them.
+func dropLeft(ctx context.Context, conn *pgx.Conn, name string, log *slog.Logger) error {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("drop database if exists %s with (force)", quote(name))); err != nil {
+		return fmt.Errorf("drop the unfinished copy %s: %w", name, err)
 	}
+	log.Warn("an unfinished copy that a killed run has left is dropped", "database", name)
 	return nil
 }
 

@@ -29,6 +29,7 @@ var (
 	})
 	stageSpec   = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
 	swapSpec    = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})
+	tidySpec    = task.Of("postgres/tidy", &postgres.Tidy{}, task.Retryable)
 	salvageSpec = task.Look("postgres/salvage", &postgres.Salvage{LockWait: time.Minute})
 	restoreSpec = task.Of("postgres/restore", &postgres.RestoreInPlace{LockWait: 30 * time.Second})
 	replaySpec  = task.Of("postgres/replay", &postgres.Replay{Batch: 500, LockWait: 10 * time.Second})
@@ -48,6 +49,7 @@ var children = map[string]func(){
 	"replay":         replayChild,
 	"restore":        restoreChild,
 	"salvage":        salvageChild,
+	"measured":       measuredChild,
 }
 
 func TestMain(m *testing.M) {

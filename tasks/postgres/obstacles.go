@@ -29,8 +29,12 @@ func swappable(ctx context.Context, conn *pgx.Conn, live, staged string) error {
 		}
 	}
 	var what, mend []string
-	for _, o := range obstacles {
-		count, example, err := o.ask(ctx, conn, live, staged)
+	for _, o := range []struct {
+		obstacle
+
+		of []string
+	}{{preparedTransactions, []string{live, staged}}, {logicalSlots, []string{live}}, {subscriptions, []string{live}}} {
+		count, example, err := o.ask(ctx, conn, o.of...)
 		if err != nil {
 			return err
 		}
@@ -56,25 +60,6 @@ func swappable(ctx context.Context, conn *pgx.Conn, live, staged string) error {
 // An obstacle is something that belongs to a database and does not let it be
 // renamed, or would be left behind by it.
 type obstacle struct{ query, what, mend string }
-
-var obstacles = []obstacle{
-	{
-		query: `select count(*), coalesce(min(gid), '') from pg_prepared_xacts where database = any($1)`,
-		what:  "prepared transactions",
-		mend:  "COMMIT PREPARED or ROLLBACK PREPARED each of them",
-	},
-	{
-		query: `select count(*), coalesce(min(slot_name)::text, '') from pg_replication_slots where database = any($1) and active`,
-		what:  "replication slots in use, which would follow the replaced database",
-		mend:  "stop their consumers",
-	},
-	{
-		query: `select count(*), coalesce(min(s.subname)::text, '') from pg_subscription s join pg_database d on d.oid = s.subdbid
-			where d.datname = any($1) and s.subenabled`,
-		what: "subscriptions, which would follow the replaced database",
-		mend: "ALTER SUBSCRIPTION ... DISABLE",
-	},
-}
 
 func (o obstacle) ask(ctx context.Context, conn *pgx.Conn, names ...string) (count int64, example string, err error) {
 	if err := conn.QueryRow(ctx, o.query, names).Scan(&count, &example); err != nil {

@@ -3,11 +3,24 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
+
+// Preview shows the query, and what is expected of it.
+func (a *Assert) Preview(context.Context, *task.Env) (task.Preview, error) {
+	does := []string{strings.TrimSpace(a.Query)}
+	if a.Returns != "" {
+		does = append(does, "must return "+a.Returns)
+	}
+	if a.Rows >= 0 {
+		does = append(does, fmt.Sprintf("must return %d rows", a.Rows))
+	}
+	return task.Preview{Does: does}, nil
+}
 
 // Preview says what is copied, and the disk that it needs at most.
 func (b *Backup) Preview(ctx context.Context, _ *task.Env) (task.Preview, error) {
@@ -44,8 +57,36 @@ func (s *Swap) Preview(context.Context, *task.Env) (task.Preview, error) {
 			fmt.Sprintf("end all sessions of %s; in one transaction rename it, and rename %s to %[1]s", config.Database, s.To),
 			"keep the database that is replaced, closed to connections",
 		},
-		Loses: "what was written since the copy, from the live database; it stays in the one that is replaced",
+		DurationMS: 100, // whatever the size; docs/benchmarks.md has what clients see of it
+		Loses:      "what was written since the copy, from the live database; it stays in the one that is replaced",
 	}, nil
+}
+
+// restoreRate is how much of a database a restore in place fills in a second, in
+// bytes, on a machine with two cores.
+const restoreRate = 20 << 20
+
+// Preview says what is emptied and filled, and how long the database is away.
+func (r *RestoreInPlace) Preview(ctx context.Context, _ *task.Env) (task.Preview, error) {
+	live, err := liveDatabase(ctx, r.DSN)
+	if err != nil {
+		return task.Preview{}, err
+	}
+	return task.Preview{
+		Does: []string{
+			fmt.Sprintf("in one transaction drop what is in %s (%s), fill it from the backup %s, and compare it with that", live.name, task.Bytes(live.bytes), r.Backup),
+			"keep whoever uses the database waiting meanwhile",
+		},
+		DurationMS: 1000 + 1000*live.bytes/restoreRate,
+		Loses:      "what was written since the backup, from the database; only a copy that is made before can be salvaged",
+	}, nil
+}
+
+// Preview says what is written again.
+func (r *Replay) Preview(context.Context, *task.Env) (task.Preview, error) {
+	return task.Preview{Does: []string{
+		fmt.Sprintf("apply the changes in %s to the database, and list those that conflict with what is there", r.File),
+	}}, nil
 }
 
 // Preview says where the writes are looked for.

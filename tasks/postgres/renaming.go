@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -27,8 +29,9 @@ type renaming struct {
 	swap   *Swap
 	conn   *pgx.Conn // to the maintenance database
 	state  swapState
-	begun  bool // the live database may have been closed by us
-	before bool // an earlier call has swapped them
+	ended  []int32 // processes of the sessions that were told to end
+	begun  bool    // the live database may have been closed by us
+	before bool    // an earlier call has swapped them
 }
 
 // run brings the swap to its end, from whichever state it is in.
@@ -122,37 +125,71 @@ func (r *renaming) exchange(ctx context.Context) error {
 			return fmt.Errorf("close database %s: %w", name, err)
 		}
 	}
-	if err := r.endSessions(ctx); err != nil {
+	if err := r.renameAlone(ctx); err != nil {
 		return err
-	}
-	_, err := r.conn.Exec(ctx, fmt.Sprintf(`
-		begin; set local lock_timeout to '5s';
-		alter database %[1]s rename to %[3]s;
-		alter database %[2]s rename to %[1]s;
-		alter database %[1]s allow_connections true;
-		commit`, quote(r.state.Database), quote(r.state.Restored), quote(r.state.Replaced)))
-	if err != nil {
-		return fmt.Errorf("rename: %w", err)
 	}
 	r.state.ClosedMS = time.Since(closed).Milliseconds()
 	return nil
 }
 
-// endSessions ends the sessions of both databases and waits until they are gone.
-// It looks every two milliseconds: the server's own wait in a rename would look
-// ten times a second only, with clients shut out.
+// A rename that finds somebody waits a tenth of a second before it looks again,
+// with clients shut out, although a client that is just being turned away is gone
+// within a millisecond. So it gets that long at first, and twice as long each
+// time, since a busy server may need it.
+const (
+	hasty  = 20 * time.Millisecond
+	steady = 5 * time.Second
+)
+
+// renameAlone ends the sessions and renames, until both came off.
+func (r *renaming) renameAlone(ctx context.Context) error {
+	for patience := hasty; ; patience *= 2 {
+		if err := r.endSessions(ctx); err != nil {
+			return err
+		}
+		err := r.rename(ctx, min(patience, steady))
+		if err == nil || patience > steady || !interrupted(err) {
+			return err
+		}
+	}
+}
+
+// rename renames both databases, or neither within the time that each may take.
+func (r *renaming) rename(ctx context.Context, patience time.Duration) error {
+	_, err := r.conn.Exec(ctx, fmt.Sprintf(`
+		begin; set local lock_timeout to 0; set local statement_timeout to %[4]d;
+		alter database %[1]s rename to %[3]s;
+		alter database %[2]s rename to %[1]s;
+		set local statement_timeout to 0;
+		alter database %[1]s allow_connections true;
+		commit`, quote(r.state.Database), quote(r.state.Restored), quote(r.state.Replaced), patience.Milliseconds()))
+	if err == nil {
+		return nil
+	}
+	if interrupted(err) {
+		_, rolled := r.conn.Exec(ctx, "rollback")
+		err = errors.Join(err, rolled)
+	}
+	return fmt.Errorf("rename: %w", err)
+}
+
+// interrupted tells whether a statement failed for want of time or since somebody
+// was connected.
+func interrupted(err error) bool {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (said.Code == "57014" || said.Code == "55006") // query_canceled, object_in_use
+}
+
+// endSessions ends the sessions of both databases and waits until they are gone:
+// also those that were let in before the databases were closed and come to be
+// seen only now. It looks every two milliseconds.
 func (r *renaming) endSessions(ctx context.Context) error {
 	names := []string{r.state.Database, r.state.Restored}
-	err := r.conn.QueryRow(ctx, `
-		select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
-		 where datname = any($1) and pid <> pg_backend_pid()
-		   and (coalesce(backend_type, '') <> 'autovacuum worker' or (select rolsuper from pg_roles where rolname = current_user))`,
-		names).Scan(&r.state.Sessions)
-	if err != nil {
-		return fmt.Errorf("end the sessions: %w", err)
-	}
 	deadline := time.Now().Add(r.swap.Timeout)
 	for {
+		if err := r.terminate(ctx, names); err != nil {
+			return err
+		}
 		left, err := sessions(ctx, r.conn, names...)
 		if err != nil || len(left) == 0 {
 			return err
@@ -166,6 +203,33 @@ func (r *renaming) endSessions(ctx context.Context) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+// terminate tells the sessions to end that there are now, and counts those that it
+// has not told before.
+func (r *renaming) terminate(ctx context.Context, names []string) error {
+	rows, err := r.conn.Query(ctx, `
+		select pid, pg_terminate_backend(pid) from pg_stat_activity
+		 where datname = any($1) and pid <> pg_backend_pid()
+		   and (coalesce(backend_type, '') <> 'autovacuum worker' or (select rolsuper from pg_roles where rolname = current_user))`, names)
+	if err != nil {
+		return fmt.Errorf("end the sessions: %w", err)
+	}
+	var (
+		pid  int32
+		told bool
+	)
+	_, err = pgx.ForEachRow(rows, []any{&pid, &told}, func() error {
+		if told && !slices.Contains(r.ended, pid) {
+			r.ended = append(r.ended, pid)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end the sessions: %w", err)
+	}
+	r.state.Sessions = int64(len(r.ended))
+	return nil
 }
 
 // settle is called when the swap failed. It opens the live database, in whichever

@@ -24,10 +24,11 @@ import (
 //
 // Changes are made in the order of the file, some hundred in one transaction, by
 // plain statements: triggers fire as they do for the application. Rows that refer
-// to later ones are tried again until nothing more can be applied. At the end the
-// sequences of the tables' columns are moved behind the highest value. What was
-// applied before is found and not applied twice, so that this can be killed at
-// any moment and called again.
+// to later ones, or take over a unique value that a later change sets free, are
+// tried again until nothing more can be applied, a hundred times at most. At the
+// end the sequences of the tables' columns are moved behind the highest value.
+// What was applied before is found and not applied twice, so that this can be
+// killed at any moment and called again.
 type Replay struct {
 	// DSN is the connection string of the live database: the server's own
 	// address, not a pooler's.
@@ -69,7 +70,7 @@ type replayState struct {
 	Offset  int64  `json:"offset"`       // in the file, up to which it is done
 	Length  int64  `json:"length"`       // of the report so far
 	Pass    int64  `json:"pass"`         // how often the file was read to its end
-	Orphans int64  `json:"orphans"`      // conflicts of this pass in which a row refers to one that is not there
+	Blocked int64  `json:"blocked"`      // conflicts of this pass with a row that is not there yet, or not yet gone
 	Before  int64  `json:"applied_till"` // changes made when this pass began
 	Done    bool   `json:"done"`
 }
@@ -163,6 +164,11 @@ type replaying struct {
 	report *os.File
 }
 
+// mostPasses is how often the file is read. Of a long chain of rows that wait for
+// each other, such as positions that all moved by one, a pass gets one or two
+// done: without an end the time would grow with the square of its length.
+const mostPasses = 100
+
 // all reads the file until nothing more of it can be applied.
 func (r *replaying) all(ctx context.Context) (err error) {
 	file, err := os.Open(r.replay.File)
@@ -183,12 +189,16 @@ func (r *replaying) all(ctx context.Context) (err error) {
 		if err := r.pass(ctx, file); err != nil {
 			return err
 		}
-		if r.state.Orphans == 0 || r.state.Applied == r.state.Before {
+		if r.state.Blocked == 0 || r.state.Applied == r.state.Before {
 			break
 		}
-		// What was applied may be what the orphans refer to.
+		if r.state.Pass == mostPasses-1 {
+			r.env.Log.Warn("changes still wait for each other: another replay of the file gets further", "tried", mostPasses, "waiting", r.state.Blocked)
+			break
+		}
+		// What was applied may be what the others waited for.
 		r.state.Pass++
-		r.state.Offset, r.state.Length, r.state.Conflicts, r.state.Orphans, r.state.Before = 0, 0, 0, 0, r.state.Applied
+		r.state.Offset, r.state.Length, r.state.Conflicts, r.state.Blocked, r.state.Before = 0, 0, 0, 0, r.state.Applied
 		if err := r.report.Truncate(0); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}

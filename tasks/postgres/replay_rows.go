@@ -108,8 +108,8 @@ func (r *replaying) one(ctx context.Context, c recorded) error {
 		if _, err := r.conn.Exec(ctx, "rollback to savepoint change"); err != nil {
 			return err
 		}
-		if said.Code == "23503" { // a foreign key
-			r.state.Orphans++
+		if said.Code == "23503" || said.Code == "23505" { // a foreign key, a unique value
+			r.state.Blocked++
 		}
 		// The server's detail quotes values: the report has the key, and the file the rest.
 		return r.conflict(c, fmt.Sprintf("%s (SQLSTATE %s)", said.Message, said.Code))
@@ -135,6 +135,9 @@ func (r *replaying) judge(ctx context.Context, c recorded, rows int64) error {
 		return fmt.Errorf("look at a row of %s: %w", c.Table, err)
 	}
 	if !present {
+		if c.Op == insertRow {
+			r.state.Blocked++
+		}
 		return r.conflict(c, reason)
 	}
 	if r.state.Pass == 0 {
@@ -149,7 +152,7 @@ func (c rowChange) present() (query, reason string) {
 	table := c.pair.live.quoted
 	switch c.op {
 	case insertRow:
-		return fmt.Sprintf("select exists (select from only %s where %s and %s)", table, c.hasKey(c.new), c.same(c.pair.counted(), c.new)),
+		return "select " + c.isThere(),
 			"another row with its key or another unique value of it is there"
 	case updateRow:
 		var changed []string

@@ -26,7 +26,8 @@ import (
 // whatever was written since the backup: nothing is salvaged, and no copy of the
 // replaced data is kept. It takes as long as reading the archive and building the
 // indexes. What belongs to the database as a whole, such as its settings, and
-// extensions stay as they are.
+// extensions that the backup has too stay as they are. A database with
+// subscriptions is refused.
 type RestoreInPlace struct {
 	// DSN is the connection string of the live database: the server's own
 	// address, not a pooler's.
@@ -84,6 +85,14 @@ func (r *RestoreInPlace) Check(ctx context.Context, _ *task.Env) error {
 	}
 	if _, _, err := dumpTools(ctx, conn); err != nil {
 		return err
+	}
+	count, example, err := subscriptions.ask(ctx, conn, conn.Config().Database)
+	if err != nil {
+		return err
+	}
+	if count > 0 {
+		return task.Hint(fmt.Errorf("the database has %d subscriptions, among them %s, which cannot be made anew with the rest", count, example),
+			"drop them, and make them anew after the restore")
 	}
 	return permitted(ctx, conn, conn.Config().Database, ForMigrate)
 }
@@ -173,6 +182,7 @@ type replacing struct {
 	metadata   Metadata
 	identities []age.Identity
 	conn       *pgx.Conn
+	remaining  []string // schemas that were not dropped, quoted where need be
 }
 
 // all does it in one transaction.

@@ -7,69 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
-
-// drops are queries for the statements that drop all that is in a database but
-// its extensions, what depends on them and what came with the server. Event
-// triggers go first, so that they do not fire at the rest.
-var drops = []string{
-	`select format('drop event trigger if exists %I', evtname) from pg_event_trigger e
-	  where not exists (select from pg_depend d where d.classid = 'pg_event_trigger'::regclass and d.objid = e.oid and d.deptype = 'e')`,
-	`select format('drop publication if exists %I', pubname) from pg_publication`,
-	`select format('drop schema if exists %I cascade', nspname) from pg_namespace n
-	  where nspname !~ '^pg_' and nspname not in ('information_schema', 'public')
-	    and not exists (select from pg_depend d where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
-	    and not exists (select from pg_extension x where x.extnamespace = n.oid)`,
-	`select format('drop %s if exists %I.%I cascade',
-	               case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' when 'f' then 'foreign table' else 'table' end,
-	               n.nspname, c.relname)
-	   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-	  where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and ` + ordinary,
-	`select format('drop routine if exists %s cascade', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-	  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind <> 'a'
-	    and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))`,
-	`select format('drop aggregate if exists %s cascade', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-	  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind = 'a'
-	    and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))`,
-	`select format('drop type if exists %I.%I cascade', n.nspname, t.typname) from pg_type t join pg_namespace n on n.oid = t.typnamespace
-	  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and t.typtype in ('e', 'd', 'r', 'c', 'b')
-	    and not exists (select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype in ('e', 'i'))`,
-	`select format('drop server if exists %I cascade', srvname) from pg_foreign_server s
-	  where not exists (select from pg_depend d where d.classid = 'pg_foreign_server'::regclass and d.objid = s.oid and d.deptype = 'e')`,
-	`select format('drop collation if exists %I.%I cascade', n.nspname, c.collname) from pg_collation c join pg_namespace n on n.oid = c.collnamespace
-	  where n.nspname !~ '^pg_'
-	    and not exists (select from pg_depend d where d.classid = 'pg_collation'::regclass and d.objid = c.oid and d.deptype = 'e')`,
-	`select format('select lo_unlink(%s)', oid) from pg_largeobject_metadata`,
-}
-
-// clear drops what is in the database. Each kind is listed when those before it
-// are gone, since much goes with them.
-func (r *replacing) clear(ctx context.Context) error {
-	for _, query := range drops {
-		rows, err := r.conn.Query(ctx, query)
-		if err != nil {
-			return fmt.Errorf("list what is in the database: %w", err)
-		}
-		statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			return fmt.Errorf("list what is in the database: %w", err)
-		}
-		for _, statement := range statements {
-			if _, err := r.conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
-				return task.Hint(fmt.Errorf("%s: %w", statement, err),
-					"stop whoever uses the database; connect as the role that owns what is in it, or as a superuser")
-			}
-		}
-	}
-	return nil
-}
 
 // section has pg_restore write a section of the archive as SQL, and carries it
 // out in our own transaction: pg_restore itself could not do so behind our drops.
@@ -120,12 +64,22 @@ func (r *replacing) definitions(ctx context.Context, script io.Reader) error {
 		return err
 	}
 	var sql strings.Builder
+	schema := false // whether the lines are the definition of a schema
 	for line := range bytes.Lines(text) {
-		if !forPsql(line) {
+		if bytes.HasPrefix(line, []byte("-- Name: ")) {
+			schema = bytes.Contains(line, []byte("; Type: SCHEMA; "))
+		}
+		if there := schema && r.remains(string(line)); !there && !forPsql(line) {
 			sql.Write(line)
 		}
 	}
 	return r.execute(ctx, sql.String())
+}
+
+// remains tells whether the line would create a schema that was not dropped.
+func (r *replacing) remains(line string) bool {
+	name, ok := strings.CutPrefix(strings.TrimSpace(line), "CREATE SCHEMA ")
+	return ok && slices.Contains(r.remaining, strings.TrimSuffix(name, ";"))
 }
 
 // forPsql finds the lines that psql does not send to the server.

@@ -25,10 +25,12 @@ func (c *copying) restore(ctx context.Context) (int64, error) {
 	if !m.Proven {
 		return 0, task.Hint(fmt.Errorf("the backup %s is not proven", c.stage.Backup), "make another one with postgres/backup")
 	}
-	statement, err := c.emptyLikeLive(ctx)
+	c.snapshot = m.Snapshot
+	statement, err := pg.EmptyLike(ctx, c.conn, c.live.name, c.building)
 	if err != nil {
 		return 0, err
 	}
+	statement += fmt.Sprintf(" owner %s connection limit %d", quote(c.live.owner), unfinished)
 	if _, err := c.conn.Exec(ctx, statement); err != nil {
 		return 0, fmt.Errorf("create a database to restore into: %w", err)
 	}
@@ -36,31 +38,6 @@ func (c *copying) restore(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("restore %s: %w", c.stage.Backup, err)
 	}
 	return int64(len(m.Tables)), c.compareContents(ctx, m)
-}
-
-// emptyLikeLive is the statement that creates an empty database of the live
-// one's owner, encoding, locale and tablespace. The catalog's columns for the
-// locale have other names in other versions, so they are read as JSON.
-func (c *copying) emptyLikeLive(ctx context.Context) (string, error) {
-	var encoding, collate, ctype, provider, locale, tablespace string
-	err := c.conn.QueryRow(ctx, `
-		select pg_encoding_to_char(d.encoding)::text, d.datcollate, d.datctype,
-		       coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
-		       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', ''), t.spcname::text
-		  from pg_database d join pg_tablespace t on t.oid = d.dattablespace
-		 where d.oid = $1`, c.live.oid).Scan(&encoding, &collate, &ctype, &provider, &locale, &tablespace)
-	if err != nil {
-		return "", fmt.Errorf("read the locale of the database: %w", err)
-	}
-	statement := fmt.Sprintf("create database %s template template0 owner %s encoding %s lc_collate %s lc_ctype %s tablespace %s connection limit %d",
-		quote(c.building), quote(c.live.owner), literal(encoding), literal(collate), literal(ctype), quote(tablespace), unfinished)
-	switch provider {
-	case "i":
-		statement += " locale_provider icu icu_locale " + literal(locale)
-	case "b":
-		statement += " locale_provider builtin builtin_locale " + literal(locale)
-	}
-	return statement, nil
 }
 
 func (c *copying) runRestore(ctx context.Context, m Metadata) error {

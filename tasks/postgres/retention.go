@@ -40,8 +40,9 @@ func (d *directory) backups(database string) ([]stored, error) {
 
 // prune removes backups of the same database as the new one, made by this task:
 // those that are older than a number of days, and those beyond a number of them,
-// where that is not 0. The newest proven one stays. It returns how many it
-// removed. One that cannot be removed is logged and left: the new one is not
+// where that is not 0. The new one stays, also where the server's clock has gone
+// back since an older one, and so does the newest proven one. It returns how many
+// it removed. One that cannot be removed is logged and left: the new one is not
 // worth less.
 func (d *directory) prune(made Metadata, days, keep int, log *slog.Logger) int64 {
 	list, err := d.backups(made.Database)
@@ -50,12 +51,21 @@ func (d *directory) prune(made Metadata, days, keep int, log *slog.Logger) int64
 		return 0
 	}
 	list = slices.DeleteFunc(list, func(s stored) bool { return s.Server != made.Server })
-	slices.SortFunc(list, func(a, b stored) int { return b.TakenAt.Compare(a.TakenAt) })
+	isNew := func(s stored) bool { return s.SHA256 == made.SHA256 && s.TakenAt.Equal(made.TakenAt) }
+	slices.SortFunc(list, func(a, b stored) int {
+		switch {
+		case isNew(a):
+			return -1
+		case isNew(b):
+			return 1
+		}
+		return b.TakenAt.Compare(a.TakenAt)
+	})
 	newest := newestProven(list)
 	var removed int64
 	for i, old := range list {
 		aged := days > 0 && old.TakenAt.Before(time.Now().Add(-time.Duration(days)*24*time.Hour))
-		if old.file == newest || !aged && (keep == 0 || i < keep) {
+		if isNew(old) || old.file == newest || !aged && (keep == 0 || i < keep) {
 			continue
 		}
 		if err := old.remove(); err != nil {
@@ -85,10 +95,16 @@ func (s stored) remove() error {
 	return os.Remove(s.file + metadataSuffix)
 }
 
+// whole tells whether the file is there and as large as its metadata says.
+func (s stored) whole() bool {
+	info, err := os.Lstat(s.file)
+	return err == nil && info.Mode().IsRegular() && info.Size() == s.Bytes
+}
+
 func newestProven(list []stored) string {
 	var newest stored
 	for _, b := range list {
-		if b.Proven && exists(b.file) && b.TakenAt.After(newest.TakenAt) {
+		if b.Proven && b.whole() && b.TakenAt.After(newest.TakenAt) {
 			newest = b
 		}
 	}

@@ -7,21 +7,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 )
+
+// keeping makes a backup of a run, and keeps so many of all.
+func keeping(t *testing.T, dsn redact.Secret, dir, id string, keep int) (file string) {
+	t.Helper()
+	b := backup(dsn, dir)
+	b.RunID, b.Keep, b.KeepDays = id, keep, 0
+	receipt, err := b.Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt.File
+}
 
 func TestBackupKeepsTheNewestFewAndWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, smaller), t.TempDir()
-	run := func(id string, keep int) string {
-		b := backup(dsn, dir)
-		b.RunID, b.Keep, b.KeepDays = id, keep, 0
-		receipt, err := b.Run(t.Context(), tasktest.Env(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return receipt.File
-	}
+	run := func(id string, keep int) string { return keeping(t, dsn, dir, id, keep) }
 	var made []string
 	for days, id := range []string{"newest", "second", "third", "grown", "elsewhere"} {
 		file := run(id, 0)
@@ -44,6 +49,38 @@ func TestBackupKeepsTheNewestFewAndWhatIsNotItsOwn(t *testing.T) {
 			if _, err := os.Stat(name); (err == nil) != want {
 				t.Errorf("%s: %v, should be there: %v", filepath.Base(name), err, want)
 			}
+		}
+	}
+}
+
+func TestBackupKeepsTheOneJustMadeThoughTheClockHasGoneBack(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, smaller), t.TempDir()
+	run := func(id string, keep int) string { return keeping(t, dsn, dir, id, keep) }
+	older := run("older", 0)
+	makeOlder(t, older+".json", -time.Hour) // it seems to come from the future now
+	made := run("made", 1)
+	for _, file := range []string{older, made} { // the newest proven one, by its time, stays too
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestBackupDoesNotTakeAFileThatWasCutOffForTheNewestProven(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, smaller), t.TempDir()
+	run := func(id string, keep int) string { return keeping(t, dsn, dir, id, keep) }
+	good, damaged := run("good", 0), run("damaged", 0)
+	makeOlder(t, good+".json", -time.Hour)
+	makeOlder(t, damaged+".json", -2*time.Hour)
+	if err := os.Truncate(damaged, 10); err != nil {
+		t.Fatal(err)
+	}
+	made := run("made", 1)
+	for _, file := range []string{good, made} {
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -28,13 +28,23 @@ import (
 //
 // A table is compared by its primary key or another unique key, and as a
 // multiset of rows where it has none: there an update is a row less and a row
-// more. Large objects and sequences are not compared, and neither is the history
-// of schema/apply, which is true of the replaced database alone.
+// more. Sequences are not compared, and neither is the history of schema/apply,
+// which is true of the replaced database alone. Large objects are compared and
+// counted; the SQL names them in comments. They stay in the replaced database: to
+// take one from there, open it with ALTER DATABASE ... ALLOW_CONNECTIONS true and
+// use psql's \lo_export, then \lo_import in the live one, which gives it a new oid.
 //
-// The three files are in the run's directory, readable by their owner only. The
+// What only the live database has, and has written since the swap, it has inserted
+// or has updated after it was deleted before the swap: nothing tells these apart.
+// The rows are left as they are; they are counted as unsure, and a fourth file has
+// their keys for a person to look through. Without after there are none.
+//
+// The files are in the run's directory, readable by their owner only. The
 // first holds a change a line, as JSON, in an order in which postgres/replay can
 // apply them; the second says the same in SQL, each statement guarded so that it
-// changes nothing which is no longer as it was. Both hold what was in the rows.
+// changes nothing which is no longer as it was. If a row cannot be inserted, since
+// another one has its key or a unique value, the SQL fails as a whole; replay
+// reports the row and makes the other changes. Both hold what was in the rows.
 type Salvage struct {
 	// DSN is the connection string of the live database: the server's own
 	// address, not a pooler's.
@@ -45,12 +55,15 @@ type Salvage struct {
 	// connect, and closed again.
 	Replaced string `with:"replaced,required"`
 
-	// Since is a snapshot from before the first write that counts: ${{
-	// steps.ID.snapshot }} of a postgres/backup step. Rows older than it are
-	// passed over by their transaction's number, which makes the search several
-	// times as fast. Without it every row is compared. Transactions that were
-	// open at that moment count as later: where the live database has changed or
-	// deleted such a row after the swap, it is reported once too often.
+	// Since is the moment that the copy holds: ${{ steps.ID.snapshot }} of the
+	// postgres/stage step that made it. Rows older than it are passed over by
+	// their transaction's number, which makes the search several times as fast.
+	// Without it every row is compared. An earlier moment, such as that of a
+	// postgres/backup step before a clone, is wrong: what was written between the
+	// two and is in the copy counts as new. Where the live database has changed
+	// or deleted such a row after the swap, it is reported although nothing of it
+	// was lost. The same goes for transactions that were open at the moment of a
+	// backup which the copy was restored from.
 	Since string `with:"since"`
 
 	// After is where the live database's own writes begin: ${{
@@ -84,6 +97,12 @@ type SalvageReceipt struct {
 	Deleted       int64           `json:"deleted"`             // rows
 	Both          int64           `json:"both"`                // rows changed in both databases, which a person has to decide on
 	Dropped       int64           `json:"dropped"`             // rows in the third file
+	UnsureFile    string          `json:"unsure_file"`         // absolute path of the keys of rows that only the live database has
+	UnsureSHA256  string          `json:"unsure_file_sha256"`  // of that file
+	LargeInserted int64           `json:"large_inserted"`      // large objects that the live database lacks; -1 if this role may not read them all
+	LargeChanged  int64           `json:"large_changed"`       // large objects that are not the same in both databases, whichever has changed them; -1 likewise
+	LargeDeleted  int64           `json:"large_deleted"`       // large objects that only the live database has, and not by a write after the swap; -1 likewise
+	Unsure        int64           `json:"unsure"`              // rows in the fourth file: inserted after the swap, or deleted before and updated after it
 	Compared      int64           `json:"compared"`            // number of tables
 	Tables        []SalvagedTable `json:"tables"`              // those in which something was found
 	TookMS        int64           `json:"took_ms"`             // milliseconds
@@ -98,6 +117,7 @@ type SalvagedTable struct {
 	Deleted  int64    `json:"deleted"`  // rows
 	Both     int64    `json:"both"`     // rows changed in both databases
 	Dropped  int64    `json:"dropped"`  // rows in the file of what was dropped
+	Unsure   int64    `json:"unsure"`   // rows in the file of what only the live database has
 	Ignored  []string `json:"ignored"`  // columns in which a difference alone did not count
 }
 
@@ -128,7 +148,7 @@ func (s *Salvage) since() (uint64, error) {
 	first, _, _ := strings.Cut(s.Since, ":")
 	n, err := strconv.ParseUint(first, 10, 64)
 	if err != nil || n == 0 {
-		return 0, task.Hint(fmt.Errorf("since is %q, which is no snapshot", clip(s.Since)), "give ${{ steps.ID.snapshot }} of a postgres/backup step")
+		return 0, task.Hint(fmt.Errorf("since is %q, which is no snapshot", clip(s.Since)), "give ${{ steps.ID.snapshot }} of the postgres/stage step")
 	}
 	return n, nil
 }
@@ -184,6 +204,10 @@ func (s *Salvage) Run(ctx context.Context, env *task.Env) (SalvageReceipt, error
 	if err != nil {
 		return SalvageReceipt{}, fmt.Errorf("salvage what was written to database %s: %w", s.Replaced, err)
 	}
+	if receipt.Unsure > 0 {
+		env.Log.Warn("rows that only the live database has were written after the swap: inserted, or deleted before it and updated after it, which nothing tells apart",
+			"rows", receipt.Unsure, "file", receipt.UnsureFile)
+	}
 	receipt.TookMS = time.Since(started).Milliseconds()
 	return receipt, env.Save(salvageState{receipt, state.Opened})
 }
@@ -193,7 +217,7 @@ func whole(r SalvageReceipt) bool {
 	if r.File == "" {
 		return false
 	}
-	for file, want := range map[string]string{r.File: r.SHA256, r.SQLFile: r.SQLSHA256, r.DroppedFile: r.DroppedSHA256} {
+	for file, want := range map[string]string{r.File: r.SHA256, r.SQLFile: r.SQLSHA256, r.DroppedFile: r.DroppedSHA256, r.UnsureFile: r.UnsureSHA256} {
 		if sum, err := sha256File(file); err != nil || sum != want {
 			return false
 		}

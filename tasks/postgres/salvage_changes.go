@@ -19,6 +19,7 @@ const (
 	clashRow  operation = "both"   // new holds the replaced database's row; the live one's was written after the swap
 	countRow  operation = "count"  // of a table without a key: new holds the row, that was there "was" times and then "count" times
 	holdRow   operation = "held"   // of what was dropped: new holds it
+	unsureRow operation = "unsure" // only the live database has it: it has inserted it, or updated what was deleted before the swap
 )
 
 // changes finds what was written to a table and hands it to the files.
@@ -71,7 +72,7 @@ func (j *judging) change(kept, live *row) (rowChange, bool) {
 		c.op, c.new = insertRow, kept.fields
 		j.found.Inserted++
 	case kept == nil && live.marked > 0:
-		return c, false // the live database has inserted it since
+		return c, false // the live database has inserted it since, or see unsure
 	case kept == nil:
 		c.op, c.old = deleteRow, live.fields
 		j.found.Deleted++

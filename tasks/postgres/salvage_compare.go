@@ -54,6 +54,9 @@ func (s *salvaging) run(ctx context.Context) (SalvageReceipt, error) {
 		s.count(found)
 		s.env.Progress(int64(len(pairs)+i+1), total, "tables")
 	}
+	if err := s.large(ctx); err != nil {
+		return s.receipt, err
+	}
 	s.receipt.Compared = int64(len(pairs))
 	return s.files.finish(s.receipt)
 }
@@ -63,6 +66,9 @@ func (s *salvaging) table(ctx context.Context, p pair) (err error) {
 	found := SalvagedTable{Table: p.kept.quoted, Ignored: p.ignored}
 	if err := s.changes(ctx, p, &found); err != nil {
 		return fmt.Errorf("compare table %s: %w", p.kept, err)
+	}
+	if found.Unsure, err = s.unsure(ctx, p); err != nil {
+		return err
 	}
 	if len(p.added) > 0 {
 		if found.Dropped, err = s.dropped(ctx, p.kept, p.identity(), p.added); err != nil {
@@ -79,7 +85,8 @@ func (s *salvaging) count(t SalvagedTable) {
 	s.receipt.Deleted += t.Deleted
 	s.receipt.Both += t.Both
 	s.receipt.Dropped += t.Dropped
-	if t.Inserted+t.Updated+t.Deleted+t.Both+t.Dropped > 0 {
+	s.receipt.Unsure += t.Unsure
+	if t.Inserted+t.Updated+t.Deleted+t.Both+t.Dropped+t.Unsure > 0 {
 		s.receipt.Tables = append(s.receipt.Tables, t)
 	}
 }
@@ -101,7 +108,7 @@ func (s *salvaging) boundaries(ctx context.Context) error {
 	}
 	if since > next || after > next {
 		return task.Hint(fmt.Errorf("since or after is of a transaction that this server has not come to: it is at %d", next),
-			"give the receipts of a backup and a swap on this server, or leave both out")
+			"give the receipts of a stage and a swap on this server, or leave both out")
 	}
 	const round = 1 << 31
 	s.since, s.after = "true", "false"

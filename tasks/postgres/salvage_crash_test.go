@@ -37,7 +37,7 @@ func TestSalvageKilledAnywhereIsFinishedByTheNextCall(t *testing.T) {
 					pg.Close(conn)
 					t.Errorf("killed at request %d: the replaced database takes connections", at)
 				}
-				if n := len(files(t, env.Dir)); n > 4 {
+				if n := len(files(t, env.Dir)); n > 5 {
 					t.Errorf("killed at request %d: %d files are left", at, n)
 				}
 				if finished {

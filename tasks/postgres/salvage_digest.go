@@ -24,9 +24,10 @@ const (
 	// processor's cache, and take three times as long.
 	mostGroups = 1 << 12
 
-	// hashColumn and markColumn are names that no table's column has.
-	hashColumn = "_phasegate_hash"
-	markColumn = "_phasegate_mark"
+	// Names that no table's column has.
+	hashColumn    = "_phasegate_hash"
+	markColumn    = "_phasegate_mark"
+	contentColumn = "_phasegate_content"
 
 	// fewPages is the size up to which a table is read row by row at once.
 	fewPages = 64
@@ -47,17 +48,15 @@ func (s *salvaging) suspects(ctx context.Context, p pair) (list []int64, buckets
 		buckets *= 2
 	}
 	suspect := make([]bool, buckets)
-	method, value := "content", contentHash(p.counted())
-	if s.since != "true" && len(p.key) > 0 {
-		few, err := s.markNew(ctx, p, suspect)
-		if err != nil {
-			return nil, 0, "", err
-		}
-		if few {
-			method, value = "xmin", hashColumn
-		}
+	method, content := "content", p.contentHash(p.counted())
+	few, err := s.fewNew(ctx, p)
+	if err != nil {
+		return nil, 0, "", err
 	}
-	if err := s.markUnequal(ctx, p, suspect, value); err != nil {
+	if few {
+		method, content = "xmin", ""
+	}
+	if err := s.mark(ctx, p, suspect, content); err != nil {
 		return nil, 0, "", err
 	}
 	list = []int64{}
@@ -72,86 +71,136 @@ func (s *salvaging) suspects(ctx context.Context, p pair) (list []int64, buckets
 	return list, buckets, method, nil
 }
 
+// mostNested is how many columns are hashed one after the other at most: the
+// server takes expressions only so deep.
+const mostNested = 100
+
 // contentHash is SQL for a hash of the columns' text. What a row is as text would
-// be simpler, and take twice as long. The server takes a hundred arguments.
-func contentHash(columns []string) string {
+// be simpler, and take four times as long.
+func (p pair) contentHash(columns []string) string {
 	hash := "0"
-	for part := range slices.Chunk(columns, 40) {
-		var arguments strings.Builder
-		for _, c := range part {
-			fmt.Fprintf(&arguments, ", %[1]s is null, %[1]s", quote(c))
+	if len(columns) > mostNested {
+		for part := range slices.Chunk(columns, 40) { // the server takes a hundred arguments
+			var arguments strings.Builder
+			for _, c := range part {
+				fmt.Fprintf(&arguments, ", %[1]s is null, %[1]s", quote(c))
+			}
+			hash = fmt.Sprintf(`hashtextextended(concat_ws(e'\x1f'%s) collate "C", %s)`, arguments.String(), hash)
 		}
-		hash = fmt.Sprintf(`hashtextextended(concat_ws(e'\x1f'%s) collate "C", %s)`, arguments.String(), hash)
+		return hash
+	}
+	for _, c := range columns {
+		hash = p.columnHash(c, hash)
 	}
 	return hash
 }
 
-// markNew marks the buckets with rows by a transaction since the copy. If these
-// are many of all it marks none: they may be equal all the same, to the last. A
-// sample of the table's pages tells.
-func (s *salvaging) markNew(ctx context.Context, p pair, suspect []bool) (few bool, err error) {
-	var fresh, rows int64
-	err = s.kept.QueryRow(ctx, fmt.Sprintf("select count(*), count(*) filter (where %s) from only %s tablesample system (%f)",
-		s.since, p.kept, min(100, max(0.5, 100*fewPages/float64(p.kept.pages+1))))).Scan(&rows, &fresh)
-	if err != nil || fresh*manyChanged > rows {
-		return false, err
+// columnHash is SQL for a hash of a column's text, and of the seed. It tells null
+// from a text that is empty, and from 0. Numbers of 64 bits are hashed as text:
+// the server's own hash of them is the same for many.
+func (p pair) columnHash(column, seed string) string {
+	name := quote(column)
+	seed = fmt.Sprintf("%s # (%s is null)::int::bigint", seed, name)
+	kept, _, _ := p.kept.column(column)
+	live, _, _ := p.live.column(column)
+	switch {
+	case kept != live:
+	case kept == "text" || strings.HasPrefix(kept, "character varying"):
+		return fmt.Sprintf(`hashtextextended(coalesce(%s, '') collate "C", %s)`, name, seed)
+	case kept == "uuid":
+		return fmt.Sprintf("uuid_hash_extended(coalesce(%s, '00000000-0000-0000-0000-000000000000'), %s)", name, seed)
+	case kept == "integer" || kept == "smallint":
+		return fmt.Sprintf("hashint4extended(coalesce(%s, 0), %s)", name, seed)
 	}
-	found, err := s.kept.Query(ctx, fmt.Sprintf("select distinct %s & %d from only %s where %s", p.hash(), len(suspect)-1, p.kept, s.since))
-	if err != nil {
-		return false, err
-	}
-	var i int64
-	_, err = pgx.ForEachRow(found, []any{&i}, func() error {
-		suspect[i] = true
-		return nil
-	})
-	return true, err
+	return fmt.Sprintf(`hashtextextended(concat_ws('', %s) collate "C", %s)`, name, seed)
 }
 
-// markUnequal marks the buckets in which the sum over a value of the rows is
-// another one in the other database: over the hash of the key, or over a hash of
-// the row.
-func (s *salvaging) markUnequal(ctx context.Context, p pair, suspect []bool, value string) error {
-	aggregate := "sum"
-	if len(p.key) > 0 && s.major >= 14 {
-		aggregate = "bit_xor" // faster; but it takes two equal rows for none
+// fewNew tells whether few rows of a table with a key may be by a transaction
+// since the copy. If these are many they may be equal all the same, to the last.
+// A sample of the table's pages tells.
+func (s *salvaging) fewNew(ctx context.Context, p pair) (bool, error) {
+	if s.since == "true" || len(p.key) == 0 {
+		return false, nil
 	}
-	groups := min(len(suspect), mostGroups)
-	query := fmt.Sprintf("select %[1]s & %[2]d, %[3]s(%[4]s)::text from (select *, %[5]s as %[1]s from only %[6]s) t group by 1",
-		hashColumn, groups-1, aggregate, value, p.hash(), p.kept)
-	digest := func(conn *pgx.Conn) ([]string, error) {
-		sums := make([]string, groups)
-		// The server expects as many groups as there are rows, and would sort them.
-		if _, err := conn.Exec(ctx, "set local enable_sort to off; set local work_mem to '4MB'"); err != nil {
-			return nil, err
-		}
-		rows, err := conn.Query(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		var (
-			i   int64
-			sum string
-		)
-		if _, err = pgx.ForEachRow(rows, []any{&i, &sum}, func() error {
-			sums[i] = sum
-			return nil
-		}); err != nil {
-			return nil, err
-		}
-		_, err = conn.Exec(ctx, "set local enable_sort to on; set local work_mem to '64MB'")
-		return sums, err
+	var fresh, rows int64
+	err := s.kept.QueryRow(ctx, fmt.Sprintf("select count(*), count(*) filter (where %s) from only %s tablesample system (%f)",
+		s.since, p.kept, min(100, max(0.5, 100*fewPages/float64(p.kept.pages+1))))).Scan(&rows, &fresh)
+	return fresh*manyChanged <= rows, err
+}
+
+// mark marks the buckets with rows of the replaced database that are fresh, and
+// those in which the rows' content, or their keys if that is "", is not the same
+// in the live database. Keys are if either all are, or all of rows that are
+// neither fresh nor the live database's own: what the two have inserted is then
+// the whole difference.
+func (s *salvaging) mark(ctx context.Context, p pair, suspect []bool, content string) error {
+	since, after := s.since, s.after
+	if content != "" {
+		since, after = "false", "false"
 	}
 	kept, live, err := both(
-		func() ([]string, error) { return digest(s.kept) },
-		func() ([]string, error) { return digest(s.live) })
+		func() ([]digest, error) { return digests(ctx, s.kept, s.digestQuery(p, len(suspect), content, since)) },
+		func() ([]digest, error) { return digests(ctx, s.live, s.digestQuery(p, len(suspect), content, after)) })
 	if err != nil {
 		return err
 	}
 	for i := range suspect {
-		suspect[i] = suspect[i] || kept[i%groups] != live[i%groups]
+		group, place := i%mostGroups, i/mostGroups
+		k, l := kept[group], live[group]
+		suspect[i] = k.all != l.all && k.old != l.old || k.fresh>>place&1 == 1
 	}
 	return nil
+}
+
+// A digest is of all rows in one group of buckets.
+type digest struct {
+	all   string // sum over all rows
+	old   string // sum over those that are not fresh
+	fresh int64  // a bit for each bucket of the group: it has a fresh row
+}
+
+// digestQuery is the query for the digests of a table.
+func (s *salvaging) digestQuery(p pair, buckets int, content, fresh string) string {
+	columns := []string{p.hash() + " as " + hashColumn, fresh + " as " + markColumn}
+	value, sum := hashColumn, "sum"
+	if content != "" {
+		columns = append(columns, content+" as "+contentColumn)
+		value = contentColumn
+	}
+	if len(p.key) > 0 && s.major >= 14 {
+		sum = "bit_xor" // faster; but it takes two equal rows for none
+	}
+	// With an offset the server works a hash out once, not wherever it is used.
+	return fmt.Sprintf(`
+		select (%[1]s & %[2]d)::int, %[3]s(%[4]s)::text, coalesce((%[3]s(%[4]s) filter (where not %[5]s))::text, ''),
+		       coalesce(bit_or(1 << ((%[1]s & %[6]d) / %[7]d)::int) filter (where %[5]s), 0)
+		  from (select %[8]s from only %[9]s offset 0) t group by 1`,
+		hashColumn, min(buckets, mostGroups)-1, sum, value, markColumn, buckets-1, mostGroups, list(columns), p.kept)
+}
+
+// digests reads them, by their groups.
+func digests(ctx context.Context, conn *pgx.Conn, query string) ([]digest, error) {
+	list := make([]digest, mostGroups)
+	// The server expects as many groups as there are rows, and would sort them.
+	if _, err := conn.Exec(ctx, "set local enable_sort to off; set local work_mem to '4MB'"); err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		group int
+		d     digest
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&group, &d.all, &d.old, &d.fresh}, func() error {
+		list[group] = d
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	_, err = conn.Exec(ctx, "set local enable_sort to on; set local work_mem to '64MB'")
+	return list, err
 }
 
 // both does two things at once.

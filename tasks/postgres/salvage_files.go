@@ -20,11 +20,13 @@ const salvageFormat = "phasegate-salvage/1"
 // which they can be made: what a foreign key refers to comes before, and rows
 // are deleted at the end, children first.
 type salvageFiles struct {
-	changes, sql, dropped          *outFile
+	changes, sql, dropped, unsure  *outFile
 	deletedChanges, deletedSQL     *outFile // of the last part, in the order in which the tables were read
+	againSQL                       *outFile // insertions that are tried again behind that
 	changeSpans, sqlSpans          []span
 	scratch                        []byte
 	changesPath, sqlPath, dropPath string
+	unsurePath                     string
 	table                          *pair // of the last change
 }
 
@@ -36,15 +38,15 @@ func createSalvageFiles(dir string, receipt SalvageReceipt, pairs []pair) (f *sa
 		return nil, fmt.Errorf("find the run's directory: %w", err)
 	}
 	base := filepath.Join(dir, "salvage-"+fileName(receipt.Replaced))
-	f = &salvageFiles{changesPath: base + ".ndjson", sqlPath: base + ".sql", dropPath: base + "-dropped.ndjson"}
+	f = &salvageFiles{changesPath: base + ".ndjson", sqlPath: base + ".sql", dropPath: base + "-dropped.ndjson", unsurePath: base + "-unsure.ndjson"}
 	defer func() {
 		if err != nil {
 			f.remove()
 		}
 	}()
 	for path, file := range map[string]**outFile{
-		f.changesPath: &f.changes, f.sqlPath: &f.sql, f.dropPath: &f.dropped,
-		base + "-deleted.ndjson": &f.deletedChanges, base + "-deleted.sql": &f.deletedSQL,
+		f.changesPath: &f.changes, f.sqlPath: &f.sql, f.dropPath: &f.dropped, f.unsurePath: &f.unsure,
+		base + "-deleted.ndjson": &f.deletedChanges, base + "-deleted.sql": &f.deletedSQL, base + "-again.sql": &f.againSQL,
 	} {
 		if *file, err = createFile(path + partialSuffix); err != nil {
 			return nil, err
@@ -53,6 +55,9 @@ func createSalvageFiles(dir string, receipt SalvageReceipt, pairs []pair) (f *sa
 	err = f.changes.write(appendHeader(nil, receipt, pairs))
 	if err == nil {
 		err = f.dropped.write(appendHeader(nil, receipt, nil))
+	}
+	if err == nil {
+		err = f.unsure.write(appendHeader(nil, receipt, nil))
 	}
 	if err == nil {
 		err = f.sql.write([]byte(sqlHead(receipt)))
@@ -79,8 +84,16 @@ func (f *salvageFiles) write(c rowChange) error {
 	if err := changes.write(f.scratch); err != nil {
 		return err
 	}
-	f.scratch = c.appendSQL(f.scratch[:0])
-	return sql.write(f.scratch)
+	if c.op != insertRow {
+		f.scratch = c.appendSQL(f.scratch[:0])
+		return sql.write(f.scratch)
+	}
+	f.scratch = c.appendInsertion(f.scratch[:0])
+	if err := sql.write(f.scratch); err != nil {
+		return err
+	}
+	f.scratch = c.appendAgain(f.scratch[:0])
+	return f.againSQL.write(f.scratch)
 }
 
 // finish puts the files together and onto the disk, and gives them their names,
@@ -89,8 +102,9 @@ func (f *salvageFiles) finish(r SalvageReceipt) (SalvageReceipt, error) {
 	err := errors.Join(
 		f.changes.append(f.deletedChanges, f.changeSpans),
 		f.sql.append(f.deletedSQL, f.sqlSpans),
-		f.sql.write([]byte("\ncommit;\n")),
-		f.dropped.complete(f.dropPath), f.sql.complete(f.sqlPath), f.changes.complete(f.changesPath))
+		f.sql.append(f.againSQL, []span{{to: f.againSQL.size}}),
+		f.sql.write([]byte(sqlTail)),
+		f.dropped.complete(f.dropPath), f.unsure.complete(f.unsurePath), f.sql.complete(f.sqlPath), f.changes.complete(f.changesPath))
 	if err == nil {
 		err = (&directory{path: filepath.Dir(f.changesPath)}).sync()
 	}
@@ -100,12 +114,13 @@ func (f *salvageFiles) finish(r SalvageReceipt) (SalvageReceipt, error) {
 	r.File, r.SHA256 = f.changesPath, f.changes.sum()
 	r.SQLFile, r.SQLSHA256 = f.sqlPath, f.sql.sum()
 	r.DroppedFile, r.DroppedSHA256 = f.dropPath, f.dropped.sum()
+	r.UnsureFile, r.UnsureSHA256 = f.unsurePath, f.unsure.sum()
 	return r, nil
 }
 
 // remove takes away whatever has not got its name.
 func (f *salvageFiles) remove() {
-	for _, file := range []*outFile{f.changes, f.sql, f.dropped, f.deletedChanges, f.deletedSQL} {
+	for _, file := range []*outFile{f.changes, f.sql, f.dropped, f.unsure, f.deletedChanges, f.deletedSQL, f.againSQL} {
 		if file != nil {
 			_ = file.file.Close()
 			_ = os.Remove(file.file.Name())

@@ -19,7 +19,8 @@ type relation struct {
 	types    []string // of the columns
 	defaults []string // of the columns, as SQL, "" is null
 	always   bool     // a column is GENERATED ALWAYS AS IDENTITY
-	key      []string // columns of a unique key that is never null, none if there is no such key
+	key      []string // columns of a unique key that is never null and not generated, none if there is no such key
+	rivals   bool     // it has more unique values than one key: rows of different keys can be in each other's way
 	pages    int64    // of 8 kB, by the size of its file
 }
 
@@ -46,6 +47,7 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 	rows, err := conn.Query(ctx, `
 		select format('%I.%I', n.nspname, c.relname), c.relname::text, pg_relation_size(c.oid) / 8192,
 		       coalesce(col.names, '{}'), coalesce(col.types, '{}'), coalesce(col.defaults, '{}'), coalesce(col.always, false),
+		       (select count(*) > 1 from pg_index i where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)),
 		       coalesce((
 		         select array(select a.attname::text
 		                        from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k(attnum, place)
@@ -53,7 +55,9 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 		           from pg_index i
 		          where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid
 		            and i.indpred is null and i.indexprs is null
-		            and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = any(i.indkey) and not a.attnotnull)
+		            and not exists (select from pg_attribute a
+		                             where a.attrelid = c.oid and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])
+		                               and (not a.attnotnull or a.attgenerated <> ''))
 		          order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1), '{}')
 		  from pg_class c
 		  join pg_namespace n on n.oid = c.relnamespace
@@ -70,7 +74,7 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 		return nil, fmt.Errorf("list the tables: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
-		err = row.Scan(&r.quoted, &r.name, &r.pages, &r.columns, &r.types, &r.defaults, &r.always, &r.key)
+		err = row.Scan(&r.quoted, &r.name, &r.pages, &r.columns, &r.types, &r.defaults, &r.always, &r.rivals, &r.key)
 		return r, err
 	})
 	if err != nil {

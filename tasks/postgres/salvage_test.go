@@ -2,9 +2,11 @@ package postgres_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,28 +33,23 @@ type rolledBack struct {
 func rollBack(t testing.TB, before string, writes ...string) *rolledBack {
 	t.Helper()
 	r := &rolledBack{TB: t, live: database(t, before)}
-	r.since = snapshot(t, r.live)
 	back := staged(t, stage(r.live), tasktest.Env(t))
-	for _, sql := range writes {
-		execute(t, r.live, sql)
-	}
-	var err error
-	if r.swap, err = swap(r.live, back.Database).Run(t.Context(), tasktest.Env(t)); err != nil {
-		t.Fatal(err)
-	}
-	dropLater(t, r.swap.Replaced)
+	r.since = back.Snapshot
+	r.write(back.Database, writes...)
 	return r
 }
 
-// snapshot returns one in which no transaction of another test is open, whose
-// writes could be new.
-func snapshot(t testing.TB, dsn redact.Secret) (text string) {
-	t.Helper()
-	waitFor(t, func() bool {
-		text = value[string](t, dsn, "select pg_current_snapshot()::text")
-		return strings.HasSuffix(text, ":")
-	})
-	return text
+// write writes to the live database, and puts the copy in its place.
+func (r *rolledBack) write(copied string, writes ...string) {
+	r.Helper()
+	for _, sql := range writes {
+		execute(r, r.live, sql)
+	}
+	var err error
+	if r.swap, err = swap(r.live, copied).Run(r.Context(), tasktest.Env(r)); err != nil {
+		r.Fatal(err)
+	}
+	dropLater(r, r.swap.Replaced)
 }
 
 func (r *rolledBack) salvage() *postgres.Salvage {
@@ -154,12 +151,12 @@ func TestSalvageTellsEachWriteAndWhatWasDropped(t *testing.T) {
 	if receipt.Inserted != 4 || receipt.Updated != 1 || receipt.Deleted != 2 || receipt.Dropped != 3 || receipt.Both != 0 || receipt.Compared != 3 {
 		t.Errorf("receipt = %+v", receipt)
 	}
-	for _, file := range []string{receipt.File, receipt.SQLFile, receipt.DroppedFile} {
+	for _, file := range []string{receipt.File, receipt.SQLFile, receipt.DroppedFile, receipt.UnsureFile} {
 		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 			t.Errorf("%s: %v, %v", file, info.Mode(), err)
 		}
 	}
-	if n := len(files(t, filepath.Dir(receipt.File))); n != 3 {
+	if n := len(files(t, filepath.Dir(receipt.File))); n != 4 {
 		t.Errorf("%d files are left", n)
 	}
 	if _, err := pg.Connect(t.Context(), postgrestest.ForTest(t).DSN(r.swap.Replaced)); err == nil {
@@ -245,12 +242,19 @@ func TestSalvageTellsTheLiveDatabasesOwnWrites(t *testing.T) {
 			r := rollBack(t, fmt.Sprintf(`
 				create table t (id int primary key, v text); insert into t select i, 'old' from generate_series(1, %d) i;
 				create table k (v text); insert into k values ('a'), ('b'), ('c'), ('c')`, rows), `
-				insert into t values (-1, 'theirs'), (-3, 'same'); update t set v = 'theirs' where id in (1, 2); delete from t where id in (5, 6);
+				insert into t values (-1, 'theirs'), (-3, 'same'); update t set v = 'theirs' where id in (1, 2); delete from t where id in (5, 6, 7);
 				insert into k values ('a'), ('new')`)
 			execute(t, r.live, `
 				insert into t values (-2, 'own'), (-3, 'same'); update t set v = 'own' where id in (2, 3); delete from t where id in (4, 5);
 				insert into k values ('own'), ('a'); delete from k where v = 'b'`)
+			execute(t, r.live, "update t set v = 'own' where id = 7")
 			receipt := r.run(r.salvage())
+			wantLines(t, receipt.UnsureFile,
+				"unsure public.t key map[id:-2] old - new map[id:-2]",
+				"unsure public.t key map[id:7] old - new map[id:7]")
+			if receipt.Unsure != 2 {
+				t.Errorf("receipt = %+v", receipt)
+			}
 			got := lines(t, receipt.File)
 			slices.Sort(got)
 			want := []string{
@@ -265,6 +269,86 @@ func TestSalvageTellsTheLiveDatabasesOwnWrites(t *testing.T) {
 				t.Errorf("changes\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		})
+	}
+}
+
+// What is written between a backup and the clone is in the clone: it is as old as
+// that, also while a transaction is open elsewhere on the server.
+func TestSalvageTakesForOldWhatTheCloneHolds(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int{20, 20000} {
+		t.Run(fmt.Sprint(rows), func(t *testing.T) {
+			t.Parallel()
+			r := &rolledBack{TB: t, live: database(t, fmt.Sprintf(`
+				create table t (id int primary key, v text); insert into t select i, 'old' from generate_series(10, %d) i`, rows))}
+			made, err := backup(r.live, t.TempDir()).Run(t.Context(), tasktest.Env(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			elsewhere := connect(t, postgrestest.ForTest(t).DSN(pg.Maintenance))
+			defer pg.Close(elsewhere)
+			if _, err := elsewhere.Exec(t.Context(), "begin; select pg_current_xact_id()"); err != nil {
+				t.Fatal(err)
+			}
+			execute(t, r.live, "insert into t values (1, 'old'), (2, 'old'), (3, 'old'), (4, 'old')")
+			s := stage(r.live)
+			s.Backup = made.File
+			back := staged(t, s, tasktest.Env(t))
+			r.since = back.Snapshot
+			r.write(back.Database, "insert into t values (5, 'new'); update t set v = 'new' where id = 4")
+			execute(t, r.live, "delete from t where id = 2; update t set v = 'own' where id = 3")
+			wantLines(t, r.run(r.salvage()).File,
+				"insert public.t key map[id:5] old - new map[id:5 v:new]",
+				"update public.t key map[id:4] old map[id:4 v:old] new map[v:new]")
+		})
+	}
+}
+
+// Where every row is rewritten, a hash of the content has to tell what hardly
+// differs.
+func TestSalvageTellsContentsThatAreAlmostTheSame(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table t (id int primary key, a text, b varchar(9), n bigint, i int, u uuid, d numeric, c char(3), h "char"[]);
+		insert into t select i, 'x', 'y', 0, 0, null, 1, 'c', null from generate_series(1, 20000) i;
+		update t set a = '' where id in (1, 2); update t set a = id::text where id in (5, 6)`, `
+		alter table t add auth0_user_id text; update t set auth0_user_id = 'auth0|' || id;
+		update t set a = null where id = 1; update t set b = 'x', a = 'y' where id = 3; update t set n = 4294967297 where id = 4;
+		update t set a = (11 - id)::text where id in (5, 6); update t set i = null where id = 7;
+		update t set u = '00000000-0000-0000-0000-000000000000' where id = 8; update t set d = 1.0 where id = 9; update t set h = '{}' where id = 10`)
+	receipt := r.run(r.salvage())
+	if receipt.Updated != 9 || receipt.Inserted+receipt.Deleted+receipt.Both != 0 || receipt.Tables[0].Method != "content" {
+		t.Errorf("receipt = %+v", receipt)
+	}
+}
+
+func TestSalvageOfAWideTable(t *testing.T) {
+	t.Parallel()
+	var columns strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&columns, ", c%d int default 7", i)
+	}
+	r := rollBack(t, "create table t (id int primary key"+columns.String()+"); insert into t select i from generate_series(1, 2000) i", `
+		alter table t add auth0_user_id text; update t set auth0_user_id = 'auth0|' || id; update t set c299 = null where id = 3`)
+	receipt := r.run(r.salvage())
+	if receipt.Updated != 1 || receipt.Tables[0].Method != "content" {
+		t.Errorf("receipt = %+v", receipt)
+	}
+}
+
+// Service is back while a salvage looks: what is inserted meanwhile, all over the
+// table, must not have it read and sort every row.
+func TestSalvageIsNotSlowedByWhatTheLiveDatabaseInserts(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id uuid primary key, v text); insert into t select md5(i::text)::uuid, 'old' from generate_series(1, 20000) i", `
+		insert into t values (md5('new')::uuid, 'theirs'); update t set v = 'theirs' where id = md5('1')::uuid; delete from t where id = md5('2')::uuid`)
+	execute(t, r.live, "insert into t select md5('own' || i)::uuid, 'own' from generate_series(1, 5000) i")
+	receipt := r.run(r.salvage())
+	if receipt.Inserted != 1 || receipt.Updated != 1 || receipt.Deleted != 1 || receipt.Both != 0 {
+		t.Errorf("receipt = %+v", receipt)
+	}
+	if len(receipt.Tables) != 1 || receipt.Tables[0].Method != "xmin" {
+		t.Errorf("tables = %+v", receipt.Tables)
 	}
 }
 
@@ -294,6 +378,66 @@ func TestSalvageLeavesOutWhatOnlyATriggerTouched(t *testing.T) {
 	}
 	if got := lines(t, receipt.File); len(got) != 1 || !strings.HasPrefix(got[0], "update public.t key map[id:3] old map[Seen:0 by_hand:0 id:3 updated_at:") {
 		t.Errorf("changes: %v", got)
+	}
+}
+
+func TestSalvageOfKeysThatAreGenerated(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table only_key (v text, g text generated always as (lower(v)) stored primary key);
+		create table other_key (g int generated always as (n * 2) stored primary key, n int not null, v text, unique (n) include (v, g));
+		insert into only_key values ('A'), ('B'); insert into other_key values (default, 1, 'a'), (default, 2, 'b')`, `
+		update only_key set v = 'C' where v = 'A'; insert into only_key values ('D');
+		update other_key set v = null where n = 1; insert into other_key values (default, 3, 'c')`)
+	found := r.run(r.salvage())
+	wantLines(t, found.File,
+		"count public.only_key key - old - new map[v:A] 1 to 0",
+		"count public.only_key key - old - new map[v:C] 0 to 1",
+		"count public.only_key key - old - new map[v:D] 0 to 1",
+		"insert public.other_key key map[n:3] old - new map[n:3 v:c]",
+		"update public.other_key key map[n:1] old map[n:1 v:a] new map[v:<nil>]")
+	replayed, err := replay(r.live, found).Run(t.Context(), tasktest.Env(t))
+	if d := pg.Differences(contents(t, opened(t, r.swap.Replaced)), contents(t, r.live)); err != nil || replayed.Conflicts > 0 || len(d) > 0 {
+		t.Errorf("%+v, %v: %v", replayed, err, d)
+	}
+}
+
+func TestSalvageTellsOfLargeObjects(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "select lo_from_bytea(i::oid, decode(repeat('ab', 70000), 'hex')) from generate_series(100001, 100100) i; create table t (id int primary key)", `
+		select lo_from_bytea(99999, 'new'), lo_from_bytea(200001, 'new'), lo_put(100007, 69999, 'x'), lo_unlink(100070), lo_unlink(100100);
+		insert into t values (1)`)
+	execute(t, r.live, "select lo_from_bytea(99998, 'own'), lo_unlink(100050)")
+	var log bytes.Buffer
+	env := tasktest.Env(t)
+	env.Log = slog.New(slog.NewTextHandler(&log, nil))
+	found, err := r.salvage().Run(t.Context(), env)
+	if err != nil || found.LargeInserted != 2 || found.LargeChanged != 1 || found.LargeDeleted != 2 || found.Inserted != 1 {
+		t.Errorf("receipt = %+v, %v", found, err)
+	}
+	if text := log.String(); !strings.Contains(text, "large objects differ") || !strings.Contains(text, "inserted=2 changed=1 deleted=2") {
+		t.Errorf("the log says %s", text)
+	}
+	sql, err := os.ReadFile(found.SQLFile)
+	for _, want := range []string{"100007 is not the same", "99999 was inserted", "200001 was inserted", "100070 was deleted", "100100 was deleted"} {
+		if err != nil || !strings.Contains(string(sql), "-- large object "+want) {
+			t.Errorf("the SQL does not say that %s: %v", want, err)
+		}
+	}
+}
+
+// What a role may not read does not keep it from the rows.
+func TestSalvageOfLargeObjectsThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "select lo_from_bytea(100001, 'secret'); create table t (id int primary key); grant select on t to public", "insert into t values (1)")
+	owner := role(t, r.live, "createdb")
+	for _, database := range []string{name(t, r.live), r.swap.Replaced} {
+		execute(t, r.live, "alter database "+database+" owner to "+owner.role)
+	}
+	s := r.salvage()
+	s.DSN = owner.dsn
+	if found := r.run(s); found.Inserted != 1 || found.LargeInserted != -1 {
+		t.Errorf("receipt = %+v", found)
 	}
 }
 

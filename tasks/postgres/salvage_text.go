@@ -148,8 +148,10 @@ func unescape(field []byte) string {
 func sqlHead(r SalvageReceipt) string {
 	return fmt.Sprintf(`-- What was written to database %[1]s and is not in %[2]s.
 -- Every statement changes only what still is as it was; to run this twice does
--- no more than to run it once. Where rows of one table refer to each other, or
--- tables refer to each other in a circle, use postgres/replay instead.
+-- no more than to run it once. If a row cannot be inserted, since another one has
+-- its key or a unique value, it fails at the end and changes nothing. Where updates
+-- pass unique values on, rows of one table refer to each other, or tables refer to
+-- each other in a circle, use postgres/replay instead.
 begin;
 set local timezone to 'UTC';
 set local datestyle to 'ISO';
@@ -158,8 +160,7 @@ set local extra_float_digits to 3;
 set local bytea_output to 'hex';
 set local standard_conforming_strings to on;
 set local client_encoding to 'UTF8';
-
-`, oneLine(r.Replaced), oneLine(r.Database))
+`+sqlNotes, oneLine(r.Replaced), oneLine(r.Database))
 }
 
 func oneLine(name string) string { return strings.NewReplacer("\n", " ", "\r", " ").Replace(name) }
@@ -169,7 +170,7 @@ func (c rowChange) appendSQL(b []byte) []byte {
 	table := c.pair.live.quoted
 	switch c.op {
 	case insertRow:
-		return append(b, "insert into "+table+c.insertion()+" on conflict do nothing;\n"...)
+		return append(b, c.insertStatement()+";\n"...)
 	case updateRow:
 		var set []string
 		for i, field := range c.new {

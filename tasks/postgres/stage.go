@@ -64,6 +64,7 @@ type StageReceipt struct {
 	Live     string   `json:"live"`               // name of the database that it is a copy of
 	Method   string   `json:"method"`             // template or restore
 	Why      string   `json:"why"`                // why that method
+	Snapshot string   `json:"snapshot"`           // the moment of the live database that the copy holds, as xmin:xmax:xip_list: a write that it does not hold is none of a transaction before xmin
 	Pointers []string `json:"pointers"`           // what names the live database, and will reach the copy in its place
 	Bytes    int64    `json:"bytes"`              // size of the copy on the server's disk
 	Tables   int64    `json:"tables"`             // number of tables that were compared

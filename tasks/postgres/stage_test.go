@@ -93,16 +93,20 @@ func TestStagedCopyHasEveryRowAndEveryProperty(t *testing.T) {
 				alter database %[1]s connection limit 17; comment on database %[1]s is 'wards'' medication'`, live, owner.role, app.role))
 			s := stage(dsn)
 			s.Method = method
+			moment := ""
 			if method == postgres.Restore {
 				made, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.Backup = made.File
+				s.Backup, moment = made.File, made.Snapshot
 			}
 			receipt := staged(t, s, tasktest.Env(t))
 			if receipt.Database != live+"_pre_run_7" || receipt.Live != live || receipt.Method != string(method) || receipt.Bytes == 0 || receipt.Tables != 7 {
 				t.Errorf("receipt = %+v", receipt)
+			}
+			if moment != "" && receipt.Snapshot != moment || receipt.Snapshot == "" {
+				t.Errorf("the copy holds the moment %s, want %s", receipt.Snapshot, moment)
 			}
 			if _, err := pg.Connect(t.Context(), postgrestest.ForTest(t).DSN(receipt.Database)); err == nil {
 				t.Error("the copy is open")
@@ -117,11 +121,13 @@ func TestStagedCopyHasEveryRowAndEveryProperty(t *testing.T) {
 	}
 }
 
-// describeDatabase is all that belongs to a database as a whole.
+// describeDatabase is all that belongs to a database as a whole. The order of its
+// grants says nothing.
 func describeDatabase(t testing.TB, database string) string {
 	t.Helper()
 	return value[string](t, postgrestest.ForTest(t).DSN(pg.Maintenance), fmt.Sprintf(`
-		select concat_ws(E'\n', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datconnlimit, datacl,
+		select concat_ws(E'\n', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datconnlimit,
+		                 (select array_agg(item::text order by item::text) from unnest(datacl) item),
 		                 shobj_description(oid, 'pg_database'),
 		                 (select string_agg(setrole || ' ' || setconfig::text, E'\n' order by setrole) from pg_db_role_setting where setdatabase = d.oid))
 		  from pg_database d where datname = '%s'`, database))
@@ -247,8 +253,8 @@ func TestStageKilledAnywhereIsFinishedByTheNextCall(t *testing.T) {
 		env.Saved, _ = os.ReadFile(file)
 		receipt, err := stage(dsn).Run(t.Context(), env)
 		var skip *task.SkipError
-		if err != nil && !errors.As(err, &skip) {
-			t.Fatalf("killed at request %d, then: %v", at, err)
+		if receipt.Snapshot == "" || err != nil && !errors.As(err, &skip) {
+			t.Fatalf("killed at request %d, then: %+v, %v", at, receipt, err)
 		}
 		if got := databases(t, dsn); len(got) != 2 || got[1] != receipt.Database {
 			t.Fatalf("killed at request %d, then there are %q", at, got)

@@ -18,6 +18,10 @@ import (
 // afterwards; if the process is killed within those milliseconds, the next call
 // opens it.
 //
+// Prepared transactions, logical replication slots and subscriptions of the live
+// database are refused before anything is touched, and so are sessions that the
+// account may not end.
+//
 // The database that was replaced is kept and never dropped. It is closed to
 // connections, so that no client goes on writing to it and nothing changes what
 // may have to be salvaged; ALTER DATABASE ... ALLOW_CONNECTIONS true opens it. A
@@ -33,7 +37,7 @@ type Swap struct {
 
 	// Timeout is how long sessions have to end once they are told to. The live
 	// database takes no connections meanwhile. Default 10s.
-	Timeout time.Duration `with:"timeout"`
+	Timeout time.Duration `with:"timeout,limit"`
 
 	// RunID makes the name of the database that was replaced,
 	// DATABASE_replaced_RUN: ${{ run.id }}. The time is taken if it is empty.

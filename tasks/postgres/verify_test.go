@@ -16,7 +16,7 @@ import (
 func positions(size int64) (list []int64) {
 	step := int64(1)
 	if os.Getenv("PHASEGATE_SOAK") == "" {
-		step = max(1, size/150)
+		step = max(1, size/600)
 	}
 	for at := int64(0); at < size; at += step {
 		list = append(list, at)

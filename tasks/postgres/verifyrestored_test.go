@@ -17,6 +17,7 @@ import (
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 	cluster "github.com/medlogistics/phasegate/internal/sandbox/postgres"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/tasks/postgres"
 )
@@ -42,6 +43,7 @@ const everything = awkward + `;
 	grant select (email), update (note) on users to "a nurse"; grant execute on function greet(text) to keeper with grant option;
 	alter default privileges grant select on tables to keeper;
 	comment on table users is 'who works here'; comment on schema other is 'another';
+	create foreign data wrapper far; create server remote foreign data wrapper far options (dbname 'app'); create user mapping for keeper server remote;
 	alter table parted cluster on parted_key;
 	select lo_from_bytea(0, decode(repeat('ab', 100000), 'hex')) from generate_series(1, 70);
 	select setval('orders_id_seq', 7000)`
@@ -93,7 +95,7 @@ func TestBackupIsRestoredWithEverything(t *testing.T) {
 	}
 	for kind, least := range map[string]int{
 		"index": 4, "constraint": 5, "function": 4, "trigger": 1, "extension": 2, "comment": 2, "setting": 2, "view": 2, "type": 2,
-		"policy": 1, "rule": 1, "statistics": 1, "publication": 1, "event trigger": 1, "default privileges": 1, "database": 1, "sequence": 1, "table": 8, "column": 10,
+		"policy": 1, "rule": 1, "statistics": 1, "publication": 1, "event trigger": 1, "foreign server": 1, "user mapping": 1, "default privileges": 1, "database": 1, "sequence": 1, "table": 8, "column": 10,
 	} {
 		if r.Kinds[kind] < least {
 			t.Errorf("%d objects of kind %s were compared, want %d", r.Kinds[kind], kind, least)
@@ -102,9 +104,12 @@ func TestBackupIsRestoredWithEverything(t *testing.T) {
 	if _, err := restored(t, good.File, server); err == nil || !strings.Contains(err.Error(), "not there for this alone") {
 		t.Errorf("a server with a database of its own: %v", err)
 	}
+	// Archives that are whole, but of a database in which much is otherwise.
+	maintenance, kept := postgrestest.ForTest(t).DSN(pg.Maintenance), name(t, dsn)+"_kept"
+	execute(t, maintenance, "create database "+kept+" template "+name(t, dsn))
+	t.Cleanup(func() { execute(t, maintenance, "drop database "+kept) })
 	execute(t, server.DSN("postgres"), "drop database "+name(t, dsn))
-	// An archive that is whole, but of a database in which much is otherwise.
-	want := map[string]string{
+	findsForged(t, dsn, good, server, map[string]string{
 		"alter table orders owner to postgres":                         "table public.orders is another, or has another owner",
 		"drop index by_note":                                           "index public.by_note is missing",
 		"create index too_many on users (at)":                          "index public.too_many should not be there",
@@ -115,8 +120,8 @@ func TestBackupIsRestoredWithEverything(t *testing.T) {
 		"revoke execute on function greet(text) from keeper":           "function public.greet(text) is another",
 		"revoke update (note) on users from \"a nurse\"":               "column public.users.note is another",
 		"comment on table users is 'somebody'":                         "comment on table public.users is another",
-		"alter role keeper in database %s reset work_mem":              "setting work_mem of keeper is missing",
-		"alter database %s connection limit 71":                        "database itself is another",
+		"alter role keeper in database {database} reset work_mem":      "setting work_mem of keeper is missing",
+		"alter database {database} connection limit 71":                "database itself is another",
 		"select setval('orders_id_seq', 7001)":                         "sequence public.orders_id_seq stands at 7001, not at 7000",
 		"select lo_put(min(oid), 0, 'b') from pg_largeobject_metadata": "71 large objects, as many as there should be, but of other content",
 		"update orders set what = 'y' where id = 1":                    `table "public"."orders" has the right number of rows, 2000, but other content`,
@@ -124,11 +129,37 @@ func TestBackupIsRestoredWithEverything(t *testing.T) {
 		"drop policy own on orders":                                    "policy own on public.orders is missing",
 		"alter default privileges revoke select on tables from keeper": "default privileges postgres",
 		"alter type userrole add value 'pharmacist'":                   "type public.userrole is another",
-	}
+	})
+	execute(t, maintenance, "drop database "+name(t, dsn)+" with (force)")
+	execute(t, maintenance, "create database "+name(t, dsn)+" template "+kept)
+	execute(t, server.DSN("postgres"), "drop database "+name(t, dsn))
+	findsForged(t, dsn, good, server, map[string]string{
+		"create or replace view nurses as select * from users where role = 'doctor'": "view public.nurses is another",
+		"drop rule none on no_rows":                                                                 `rule "none" on public.no_rows is missing`,
+		"alter event trigger watch disable":                                                         "event trigger watch is another",
+		"alter publication feed add table orders":                                                   "publication feed is another",
+		"drop statistics pairs":                                                                     "statistics public.pairs is missing",
+		"grant usage on schema other to keeper":                                                     "schema other is another",
+		"alter server remote options (add host 'elsewhere')":                                        "foreign server remote is another",
+		"drop user mapping for keeper server remote":                                                "user mapping keeper at remote is missing",
+		"alter foreign data wrapper far options (add a 'b')":                                        "foreign data wrapper far is another",
+		"drop aggregate total(int)":                                                                 "function public.total(integer) is missing",
+		"alter domain positive set not null":                                                        "type public.positive is another",
+		"drop materialized view counted":                                                            "view public.counted is missing",
+		"create text search configuration found (parser = default)":                                 "other object text search configuration public.found should not be there",
+		"select lo_unlink(max(oid)) from pg_largeobject_metadata; select lo_from_bytea(1, 'other')": "large objects, as many as there should be, but of other content",
+		`do $$ begin execute format('grant select on large object %s to keeper', (select max(oid) from pg_largeobject_metadata)); end $$`: "privileges on large objects all is another",
+	})
+}
+
+// findsForged changes a database by the statements, and holds that an archive of it in
+// the good one's place is found out for each of them.
+func findsForged(t *testing.T, dsn redact.Secret, good postgres.BackupReceipt, server *cluster.Cluster, want map[string]string) {
+	t.Helper()
 	for sql := range want {
-		execute(t, dsn, strings.ReplaceAll(sql, "%s", name(t, dsn)))
+		execute(t, dsn, strings.ReplaceAll(sql, "{database}", name(t, dsn)))
 	}
-	_, err = restored(t, forge(t, dsn, good), server)
+	_, err := restored(t, forge(t, dsn, good), server)
 	if !errors.Is(err, postgres.ErrDiffers) {
 		t.Fatal(err)
 	}

@@ -58,7 +58,6 @@ func TestNothingThatAWriterWasToldIsCommittedIsLost(t *testing.T) {
 	}
 	room := 1000 * each
 	live := database(t, fmt.Sprintf("create table written (id bigint primary key); create table base (id bigint primary key, v int); insert into base select i, 0 from generate_series(0, %d) i", writers*each*20))
-	since := snapshot(t, live)
 	back := staged(t, stage(live), tasktest.Env(t))
 	list := make([]*writer, writers)
 	ctx, stop := context.WithCancel(t.Context())
@@ -83,7 +82,7 @@ func TestNothingThatAWriterWasToldIsCommittedIsLost(t *testing.T) {
 	}
 	dropLater(t, swapped.Replaced)
 	waitFor(t, func() bool { return reached(2 * each) })
-	r := &rolledBack{TB: t, live: live, since: since, swap: swapped}
+	r := &rolledBack{TB: t, live: live, since: back.Snapshot, swap: swapped}
 	found := r.run(r.salvage()) // while they write
 	waitFor(t, func() bool { return reached(3 * each) })
 	stop()

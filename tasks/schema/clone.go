@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -30,12 +29,6 @@ type clone struct {
 	admin  *pgx.Conn // to the maintenance database
 }
 
-// What a copy's name ends in, after the original's.
-const (
-	rehearsalSuffix = "_phasegate_rehearsal"
-	scratchSuffix   = "_phasegate_scratch"
-)
-
 // openClone connects to where databases are created. It creates nothing. The
 // copy's name is the original's with the suffix.
 func openClone(ctx context.Context, dsn redact.Secret, suffix string, env *task.Env) (*clone, error) {
@@ -47,16 +40,7 @@ func openClone(ctx context.Context, dsn redact.Secret, suffix string, env *task.
 	if err != nil {
 		return nil, err
 	}
-	return &clone{dsn: dsn, source: config.Database, name: cloneName(config.Database, suffix), env: env, admin: admin}, nil
-}
-
-// cloneName is always the same for a database, so that a leftover is found. A
-// name has at most 63 bytes.
-func cloneName(database, suffix string) string {
-	if len(database)+len(suffix) > 63 {
-		database = fmt.Sprintf("%x", sha256.Sum256([]byte(database)))[:32]
-	}
-	return database + suffix
+	return &clone{dsn: dsn, source: config.Database, name: pg.CopyName(config.Database, suffix), env: env, admin: admin}, nil
 }
 
 func (c *clone) close() {
@@ -128,9 +112,17 @@ func (c *clone) alone(ctx context.Context) (alone bool, err error) {
 
 // fromTemplate has the server copy the original's files.
 func (c *clone) fromTemplate(ctx context.Context) error {
-	_, err := c.admin.Exec(ctx, fmt.Sprintf("create database %s template %s",
-		pgx.Identifier{c.name}.Sanitize(), pgx.Identifier{c.source}.Sanitize()))
-	if err != nil {
+	statement := fmt.Sprintf("create database %s template %s", pgx.Identifier{c.name}.Sanitize(), pgx.Identifier{c.source}.Sanitize())
+	var strategies bool
+	if err := c.admin.QueryRow(ctx, "select current_setting('server_version_num')::int >= 150000").Scan(&strategies); err != nil {
+		return fmt.Errorf("read the server's version: %w", err)
+	}
+	if strategies {
+		// Before version 15 there is no other way. Copying files takes a third
+		// of the time of copying through the write-ahead log.
+		statement += " strategy file_copy"
+	}
+	if _, err := c.admin.Exec(ctx, statement); err != nil {
 		return task.Hint(fmt.Errorf("copy database %s: %w", c.source, err), "a template needs a database to which nobody is connected: take copy auto or dump")
 	}
 	return nil
@@ -139,15 +131,11 @@ func (c *clone) fromTemplate(ctx context.Context) error {
 // create makes an empty database that is like the original where a dump does
 // not tell.
 func (c *clone) create(ctx context.Context) error {
-	var encoding, collate, ctype string
-	err := c.admin.QueryRow(ctx, `select pg_encoding_to_char(encoding), datcollate, datctype from pg_database where datname = $1`,
-		c.source).Scan(&encoding, &collate, &ctype)
+	statement, err := pg.EmptyLike(ctx, c.admin, c.source, c.name)
 	if err != nil {
-		return fmt.Errorf("look at database %s: %w", c.source, err)
+		return err
 	}
-	_, err = c.admin.Exec(ctx, fmt.Sprintf("create database %s template template0 encoding %s lc_collate %s lc_ctype %s",
-		pgx.Identifier{c.name}.Sanitize(), literal(encoding), literal(collate), literal(ctype)))
-	if err != nil {
+	if _, err := c.admin.Exec(ctx, statement); err != nil {
 		return hinted(fmt.Errorf("create the copy %s: %w", c.name, err))
 	}
 	return nil

@@ -38,6 +38,23 @@ func TestALiveDatabaseIsDumpedForTheRehearsal(t *testing.T) {
 	}
 }
 
+func TestACopyHasTheLocaleOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	name := "icu_" + query[string](t, postgrestest.Database(t), "select current_database()")
+	maintenance := postgrestest.ForTest(t).DSN(pg.Maintenance)
+	do(t, maintenance, "create database "+name+" template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C' locale_provider icu icu_locale 'de-DE'")
+	defer func() { do(t, maintenance, "drop database "+name+" with (force)") }()
+	dsn := postgrestest.ForTest(t).DSN(name)
+	dir := write(t, "1_words.sql", "do $$ begin if not (select datlocprovider = 'i' from pg_database where datname = current_database()) then raise 'another locale'; end if; end $$;\n")
+	for _, how := range []string{"template", "dump"} {
+		r := rehearse(dsn, dir)
+		r.Copy = how
+		if receipt, err := r.Run(t.Context(), tasktest.Env(t)); err != nil || receipt.Migrations != 1 {
+			t.Errorf("%s: %+v, %v", how, receipt, err)
+		}
+	}
+}
+
 func TestABackupIsRestoredForTheRehearsal(t *testing.T) {
 	t.Parallel()
 	dsn, dir := postgrestest.Database(t), wards(t)

@@ -41,7 +41,9 @@ func open(ctx context.Context, dsn redact.Secret) (*database, error) {
 	return openConfig(ctx, dsn, config)
 }
 
-// openConfig connects as config says, which came from dsn.
+// openConfig connects as config says, which came from dsn, and refuses a pooler
+// that would hand the session's limits and transactions to others: it may share
+// the sessions of one database and not those of another.
 func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) (*database, error) {
 	pool := stdlib.OpenDB(*config)
 	conn, err := pool.Conn(ctx)
@@ -50,6 +52,11 @@ func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) 
 		return nil, explain(ctx, dsn, config.Database)
 	}
 	d := &database{name: config.Database, config: config, pool: pool, conn: conn, revisions: &revisions{conn: conn}}
+	err = conn.Raw(func(driver any) error { return pg.Direct(ctx, driver.(*stdlib.Conn).Conn()) })
+	if err != nil {
+		d.close()
+		return nil, err
+	}
 	if d.driver, err = postgres.Open(conn); err != nil {
 		d.close()
 		return nil, fmt.Errorf("look at database %s: %w", config.Database, err)

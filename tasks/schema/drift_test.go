@@ -44,6 +44,7 @@ func TestDriftIsWhatNoMigrationHasMade(t *testing.T) {
 		create policy all_beds on beds using (true);
 		grant select on beds to public;
 		drop index beds_ward_idx;
+		create publication feed for table wards;
 		comment on table wards is 'by hand'`)
 	s := drift(t, dsn, dir, "")
 	want := []string{
@@ -52,6 +53,8 @@ func TestDriftIsWhatNoMigrationHasMade(t *testing.T) {
 		"FUNCTION public.busy_count() is there and should not be",
 		"INDEX public.beds_ward_idx is missing",
 		"POLICY public.beds all_beds is there and should not be",
+		"PUBLICATION TABLE public.feed wards is there and should not be",
+		"PUBLICATION feed is there and should not be",
 		"ROW SECURITY public.beds is there and should not be",
 		"TABLE public.wards differs",
 		"VIEW public.busy is there and should not be",
@@ -61,7 +64,7 @@ func TestDriftIsWhatNoMigrationHasMade(t *testing.T) {
 	}
 	text, err := os.ReadFile(s.Report)
 	var changes []struct{ Object, Want, Got string }
-	if err != nil || json.Unmarshal(text, &changes) != nil || len(changes) != len(want) || !strings.Contains(changes[6].Got, "note text") {
+	if err != nil || json.Unmarshal(text, &changes) != nil || len(changes) != len(want) || !strings.Contains(changes[8].Got, "note text") {
 		t.Errorf("report %s, error %v", text, err)
 	}
 }

@@ -15,7 +15,8 @@ import (
 // objects are the definitions in a database's schema as pg_dump writes them, by
 // type and name, such as "TABLE public.users". The history of migrations is not
 // among them. Unlike an inspection of tables and columns, this sees whatever can
-// be dumped: views, functions, triggers, policies, grants and the rest.
+// be dumped: views, functions, triggers, policies, publications, grants and the
+// rest. Subscriptions are left out, since a password may be in them.
 type objects map[string]string
 
 // dumpObjects dumps the schema of a database on the server that dsn names.
@@ -30,7 +31,7 @@ func dumpObjects(ctx context.Context, dsn redact.Secret, database string, option
 	}
 	text, err := command.Command{
 		Argv: append([]string{
-			program, "--schema-only", "--no-publications", "--no-subscriptions",
+			program, "--schema-only", "--no-subscriptions",
 			"--exclude-schema=" + revisionsTable, "--dbname=dbname=" + conninfo(database),
 		}, options...),
 		Env: env, Mask: redact.NewMasker(dsn),

@@ -19,7 +19,9 @@ import (
 
 // A keeper writes what reverse migrations take away, the rows of tables and the
 // values of columns that the old schema has no place for, into files: one CSV
-// file with a header for each table, readable by the account alone.
+// file with a header for each table, readable by the account alone. Rows that a
+// reverse changes or deletes itself, in tables and columns that stay, are not
+// kept: what becomes of them is for its author to say.
 type keeper struct {
 	database *database
 	dir      string // where the files are; made when there is something to keep

@@ -2,29 +2,26 @@ package schema
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
-	"github.com/jackc/pgx/v5"
 
-	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // A prover holds that the reverse migrations of what is rehearsed take the copy
-// back to what it was: the schema by its dump, version by version, the content of
-// every table by its hash, from the first of them to the last.
+// back to what it was: the schema by its dump, version by version, and what it
+// holds beside that from the first of them to the last.
 type prover struct {
 	clone   *clone
 	applier *applier
 
 	provable []migrate.File     // the newest migrations, oldest first, that have a reverse
 	schema   map[string]objects // what was there before each, by version
-	content  []pg.Table         // what was there before the first
+	holding  holding            // what was there before the first
 	unproven []string           // versions that cannot be taken back, and why
 	proofs   []string           // of the versions that were taken back, newest first
 	took     time.Duration      // time to take them back
@@ -61,7 +58,7 @@ func (p *prover) before(ctx context.Context, file migrate.File) (err error) {
 		return nil
 	}
 	if i == 0 {
-		if p.content, err = p.contents(ctx); err != nil {
+		if p.holding, err = hold(ctx, p.applier.database.config.Copy()); err != nil {
 			return err
 		}
 	}
@@ -97,13 +94,13 @@ func (p *prover) prove(ctx context.Context) error {
 		}
 		proofs = append(proofs, proof(up, down))
 	}
-	content, err := p.contents(ctx)
+	now, err := hold(ctx, p.applier.database.config.Copy())
 	if err != nil {
 		return err
 	}
-	if differences := pg.Differences(p.content, content); len(differences) > 0 {
+	if differences := p.holding.differences(now); len(differences) > 0 {
 		return task.Hint(fmt.Errorf("prove the way back: the reverse migrations do not restore the content as it was before: %s", some(differences)),
-			"a migration that changes rows needs a reverse that changes them back, or goes back by postgres/swap")
+			"a migration that changes rows, sequences or settings needs a reverse that changes them back, or goes back by postgres/swap")
 	}
 	p.proofs = proofs
 	return nil
@@ -116,18 +113,6 @@ func (p *prover) refused(err error) []string {
 		list[i] = fmt.Sprintf("%s: %v", file.Version(), err)
 	}
 	return list
-}
-
-// contents reads every table of the copy, but for the history's, which a first
-// migration brings in.
-func (p *prover) contents(ctx context.Context) ([]pg.Table, error) {
-	conn, err := pgx.ConnectConfig(ctx, p.applier.database.config.Copy())
-	if err != nil {
-		return nil, errors.Join(errors.New("connect to the copy"), err)
-	}
-	defer pg.Close(conn)
-	tables, err := pg.Contents(ctx, conn)
-	return slices.DeleteFunc(tables, func(t pg.Table) bool { return t.Schema == revisionsTable }), err
 }
 
 // some are the first sentences of a list, and how many more there are.

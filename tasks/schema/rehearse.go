@@ -118,7 +118,7 @@ func (r *Rehearse) Run(ctx context.Context, env *task.Env) (receipt Rehearsal, e
 		return receipt, err
 	}
 	defer lock.Release()
-	c, err := openClone(ctx, r.DSN, rehearsalSuffix, env)
+	c, err := openClone(ctx, r.DSN, pg.RehearsalCopy, env)
 	if err != nil {
 		return receipt, err
 	}

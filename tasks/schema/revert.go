@@ -21,13 +21,15 @@ import (
 // records. An interruption at any point leaves all of them taken back or none.
 //
 // It runs only what was proven: schema/rehearse has applied and taken back the
-// very same files on a copy of this database, and found schema and content as
-// before. Without a reverse migration or its proof, nothing is done.
+// very same files on a copy of this database, and found schema, rows, large
+// objects, settings and grants as before, and no sequence set back. Without a
+// reverse migration or its proof, nothing is done.
 //
 // Rows of tables and values of columns that the old schema has no place for are
 // not lost: they are in CSV files in the run's directory, written before the
-// transaction ends. Stop the application first: the tables concerned are locked
-// until the end.
+// transaction ends. What a reverse migration overwrites or deletes by an UPDATE or
+// DELETE of its own, in tables that stay, is not in them. Stop the application
+// first: the tables concerned are locked until the end.
 type Revert struct {
 	DSN              redact.Secret `with:"dsn,required"`      // connection string of the database
 	Dir              task.Path     `with:"dir,required"`      // directory of the migrations, with their reverses in the directory down

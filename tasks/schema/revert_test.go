@@ -229,6 +229,25 @@ func TestAReverseThatDoesNotRestoreIsFoundByTheRehearsal(t *testing.T) {
 			"alter table wards add column name text not null default '';\nalter table wards alter column name drop default;\n",
 			"restore the content as it was before",
 		},
+		"a sequence begins anew": {
+			"drop sequence numbers;\n", "create sequence numbers;\n", "sequence public.numbers stands at 1, not used yet, and stood at 2",
+		},
+		"a publication is not put back": {"drop publication feed;\n", "select 1;\n", "PUBLICATION feed is missing"},
+		"a large object is lost": {
+			"select lo_unlink(oid) from pg_largeobject_metadata;\n", "select lo_create(0);\n", "large objects, as many as there should be, but of other content",
+		},
+		"a setting stays": {
+			"do $$ begin execute format('alter database %I set work_mem = %L', current_database(), '5MB'); end $$;\n", "select 1;\n",
+			"setting work_mem of all roles should not be there",
+		},
+		"a comment on the database stays": {
+			"do $$ begin execute format('comment on database %I is %L', current_database(), 'new'); end $$;\n", "select 1;\n",
+			"database itself is another",
+		},
+		"a grant on the database stays": {
+			"do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$;\n", "select 1;\n",
+			"database itself is another",
+		},
 		"a reverse that fails": {"create table b (id int);\n", "drop table c;\n", "down/2_change.sql:1: table \"c\" does not exist"},
 		"not one transaction":  {"create table b (id int);\n", outside + "drop table b;\n", "is not one transaction"},
 	} {
@@ -236,7 +255,8 @@ func TestAReverseThatDoesNotRestoreIsFoundByTheRehearsal(t *testing.T) {
 			t.Parallel()
 			dsn := postgrestest.Database(t)
 			dir := withDown(t, write(t,
-				"1_wards.sql", "create table wards (id int, name text not null);\ninsert into wards values (1, 'A1');\ncreate view v as select id from wards;\n",
+				"1_wards.sql", "create table wards (id int, name text not null);\ninsert into wards values (1, 'A1');\ncreate view v as select id from wards;\n"+
+					"create sequence numbers;\nselect nextval('numbers') from generate_series(1, 2);\ncreate publication feed for table wards;\nselect lo_from_bytea(0, 'a scan');\n",
 				"2_change.sql", c.up), "2_change.sql", c.down)
 			first := apply(dsn, dir)
 			first.To = "1"

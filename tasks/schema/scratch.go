@@ -23,7 +23,7 @@ func inScratch(ctx context.Context, dsn redact.Secret, env *task.Env, work func(
 		return err
 	}
 	defer lock.Release()
-	c, err := openClone(ctx, dsn, scratchSuffix, env)
+	c, err := openClone(ctx, dsn, pg.ScratchCopy, env)
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,10 @@ import (
 // service's process runs, or that its database lets one connect, proves
 // nothing and is not asked.
 type Healthy struct {
-	URL     task.URL          `with:"url,required"` // the health page, http or https
-	Expect  map[string]string `with:"expect"`       // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
-	Timeout time.Duration     `with:"timeout"`      // how long to go on asking until it is so; default 10s
-	CAFile  string            `with:"ca_file"`      // PEM file of authorities to trust beside the system's
+	URL     task.URL          `with:"url,required"`  // the health page, http or https
+	Expect  map[string]string `with:"expect"`        // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
+	Timeout time.Duration     `with:"timeout,limit"` // how long to go on asking until it is so; default 10s
+	CAFile  string            `with:"ca_file"`       // PEM file of authorities to trust beside the system's
 }
 
 // Health is what the page said.

@@ -17,7 +17,7 @@ type Restart struct {
 	Service Address           `with:"service,required"` // of the instance: compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
 	URL     task.URL          `with:"url,required"`     // the health page of this very instance, not of what stands in front of all
 	Expect  map[string]string `with:"expect"`           // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
-	Timeout time.Duration     `with:"timeout"`          // for all of it together; default 5m
+	Timeout time.Duration     `with:"timeout,limit"`    // for all of it together; default 5m
 	CAFile  string            `with:"ca_file"`          // PEM file of authorities to trust beside the system's
 }
 

@@ -18,7 +18,7 @@ type Start struct {
 	Service Address           `with:"service,required,held"` // compose://SERVICE?file=docker-compose.yml, systemd://UNIT or exec:///PATH/TO/SCRIPT
 	URL     task.URL          `with:"url,required"`          // the health page, http or https
 	Expect  map[string]string `with:"expect"`                // top-level keys of its JSON answer and their values; default status: healthy, {} for any answer with status 200
-	Timeout time.Duration     `with:"timeout"`               // how long it may take to become healthy; default 5m
+	Timeout time.Duration     `with:"timeout,limit"`         // how long it may take to become healthy; default 5m
 	CAFile  string            `with:"ca_file"`               // PEM file of authorities to trust beside the system's
 }
 

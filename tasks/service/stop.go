@@ -20,7 +20,7 @@ type Stop struct {
 	URL      task.URL      `with:"url"`                   // a page of the service that must no longer answer: refused, or 502 to 504 from a proxy in front
 	Database redact.Secret `with:"database"`              // connection string of the database that the service must have let go of
 	Ignore   []string      `with:"ignore"`                // application names whose connections to the database may stay, such as a monitor's
-	Timeout  time.Duration `with:"timeout"`               // for all of it together; default 1m
+	Timeout  time.Duration `with:"timeout,limit"`         // for all of it together; default 1m
 }
 
 // Stopped tells how long the service took to be down.

@@ -21,7 +21,7 @@ type Check struct {
 	Status       int                      `with:"status"`        // the HTTP status it must answer with; default 200
 	BodyContains string                   `with:"body_contains"` // a text that must stand in its first MiB; default none
 	MaxLatency   time.Duration            `with:"max_latency"`   // the longest it may take, connecting included; default no limit but timeout
-	Timeout      time.Duration            `with:"timeout"`       // when to stop waiting for the answer; default 10s
+	Timeout      time.Duration            `with:"timeout,limit"` // when to stop waiting for the answer; default 10s
 	Headers      map[string]redact.Secret `with:"headers"`       // request headers by name, such as X-API-Key
 	CAFile       string                   `with:"ca_file"`       // PEM file of authorities to trust beside the system's
 }

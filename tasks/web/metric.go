@@ -32,7 +32,7 @@ type Metric struct {
 	Query   string                   `with:"query,required"` // what is asked, in PromQL
 	Max     *float64                 `with:"max"`            // the most that the answer may be; default no bound
 	Min     *float64                 `with:"min"`            // the least that it may be; default no bound
-	Timeout time.Duration            `with:"timeout"`        // when to stop waiting for the answer; default 10s
+	Timeout time.Duration            `with:"timeout,limit"`  // when to stop waiting for the answer; default 10s
 	Headers map[string]redact.Secret `with:"headers"`        // request headers by name, such as Authorization or X-Scope-OrgID
 	CAFile  string                   `with:"ca_file"`        // PEM file of authorities to trust beside the system's
 }

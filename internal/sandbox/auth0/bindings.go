@@ -95,6 +95,11 @@ func (t *Tenant) bindingView(trigger string, b binding, now time.Time) document 
 	}
 }
 
+// triggers are those that Actions here are bound to.
+func triggers() []string {
+	return []string{postLogin, "credentials-exchange", "pre-user-registration", "post-user-registration", "post-change-password"}
+}
+
 // listTriggers is GET /api/v2/actions/triggers.
 func (t *Tenant) listTriggers(*call) reply {
 	runtimes := []string{"node18", "node22"}
@@ -104,9 +109,9 @@ func (t *Tenant) listTriggers(*call) reply {
 			"default_runtime": "node22", "compatible_triggers": []document{},
 		}
 	}
-	return answer(http.StatusOK, document{"triggers": []document{
-		trigger(postLogin, "v1", "DEPRECATED"), trigger(postLogin, "v2", "DEPRECATED"), trigger(postLogin, "v3", "CURRENT"),
-		trigger("credentials-exchange", "v2", "CURRENT"), trigger("pre-user-registration", "v2", "CURRENT"),
-		trigger("post-user-registration", "v2", "CURRENT"), trigger("post-change-password", "v2", "CURRENT"),
-	}})
+	all := []document{trigger(postLogin, "v1", "DEPRECATED"), trigger(postLogin, "v2", "DEPRECATED"), trigger(postLogin, "v3", "CURRENT")}
+	for _, id := range triggers()[1:] {
+		all = append(all, trigger(id, "v2", "CURRENT"))
+	}
+	return answer(http.StatusOK, document{"triggers": all})
 }

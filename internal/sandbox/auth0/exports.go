@@ -232,6 +232,8 @@ func (v userView) field(path []string) any {
 			return nil
 		}
 		return v.LoginsCount
+	case "last_login":
+		return unlessEmpty(v.LastLogin)
 	case "last_password_reset":
 		return unlessEmpty(v.PasswordReset)
 	case "app_metadata":

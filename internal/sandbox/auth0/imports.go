@@ -199,6 +199,9 @@ func (t *Tenant) importRow(j *job, raw json.RawMessage, at time.Time) []rowError
 		return []rowError{{Code: "NOT_PASSED", Message: refused.body.(failure).Message}}
 	}
 	u.password.imported = text(row, "password_hash")
+	if custom := row["custom_password_hash"]; custom != nil {
+		u.password.imported = string(compact(custom))
+	}
 	t.users.put(u)
 	t.changing(u, nil, at)
 	j.imported.inserted++

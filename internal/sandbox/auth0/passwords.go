@@ -15,7 +15,7 @@ import (
 // nothing to protect and thousands of accounts to create.
 type password struct {
 	digest   *[sha256.Size]byte
-	imported string // a bcrypt hash
+	imported string // a bcrypt hash, or a custom_password_hash in JSON
 }
 
 func newPassword(userID, plain string) password {
@@ -24,6 +24,9 @@ func newPassword(userID, plain string) password {
 }
 
 func (p password) matches(userID, plain string) bool {
+	if strings.HasPrefix(p.imported, "{") {
+		return customMatches(p.imported, plain)
+	}
 	if p.imported != "" {
 		return bcrypt.CompareHashAndPassword([]byte(p.imported), []byte(plain)) == nil
 	}

@@ -2,7 +2,6 @@ package auth0_test
 
 import (
 	"encoding/json"
-	"go/build"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/medlogistics/phasegate/internal/sandbox/auth0"
+	"github.com/medlogistics/phasegate/internal/sandbox/auth0/openapitest"
 )
 
 // recordedDomain is the tenant from which the SDK's test data was recorded.
@@ -53,16 +53,7 @@ func (i interaction) path() string {
 // sdkModule returns the directory of the SDK in the module cache.
 func sdkModule(t *testing.T) string {
 	t.Helper()
-	cache := os.Getenv("GOMODCACHE")
-	if cache == "" {
-		cache = filepath.Join(filepath.SplitList(build.Default.GOPATH)[0], "pkg", "mod")
-	}
-	found, err := filepath.Glob(filepath.Join(cache, "github.com", "auth0", "go-auth0@v1.*"))
-	must(t, err)
-	if len(found) == 0 {
-		t.Skip("the module cache holds no github.com/auth0/go-auth0 v1: go mod download brings it")
-	}
-	return found[len(found)-1]
+	return openapitest.ModuleDir(t, "github.com/auth0/go-auth0")
 }
 
 // recordings reads the SDK's test data from the module cache.

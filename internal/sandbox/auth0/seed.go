@@ -115,9 +115,9 @@ func (t *Tenant) plant(s Seed) error {
 		t.templates.put(document{"template": template.Name, "enabled": template.Enabled, "syntax": "liquid"})
 	}
 	t.settings = defaults(s.Settings, t.settings)
-	for _, u := range s.Users {
+	for i, u := range s.Users {
 		if err := t.putUser(u); err != nil {
-			return err
+			return fmt.Errorf("users[%d]: %w", i, err)
 		}
 	}
 	return nil

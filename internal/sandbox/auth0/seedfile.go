@@ -1,28 +1,104 @@
 package auth0
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
 // ReadSeed reads a seed that is written as JSON. A property that no seed has is
-// an error, since it would be a misspelt one.
+// an error, since it would be a misspelt one. Errors name the line, or the list and
+// the item's place in it.
 func ReadSeed(from io.Reader) (Seed, error) {
-	decoder := json.NewDecoder(from)
+	text, err := io.ReadAll(from)
+	if err != nil {
+		return Seed{}, fmt.Errorf("read the seed: %w", err)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return Seed{}, errors.New("read the seed: the file is empty")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	decoder.DisallowUnknownFields()
 	var s Seed
 	if err := decoder.Decode(&s); err != nil {
-		return Seed{}, fmt.Errorf("read the seed: %w", err)
+		return Seed{}, fmt.Errorf("read the seed: %s%w", lineOf(text, err), err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return Seed{}, errors.New("read the seed: there is more behind the object")
 	}
+	if err := s.validate(); err != nil {
+		return Seed{}, fmt.Errorf("read the seed: %w", err)
+	}
 	return s, nil
+}
+
+// lineOf returns "line 3: " for an error that encoding/json has found in a text,
+// "" where it does not say which.
+func lineOf(text []byte, err error) string {
+	at := int64(-1)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = syntax.Offset
+	}
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at = kind.Offset
+	}
+	if _, name, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		at = int64(bytes.Index(text, []byte(name)))
+	}
+	if at < 0 || at > int64(len(text)) {
+		return ""
+	}
+	return fmt.Sprintf("line %d: ", 1+bytes.Count(text[:at], []byte("\n")))
+}
+
+// clientTypes are the types of application that Auth0's console offers, and what
+// its API knows besides; "" leaves the type open.
+func clientTypes() []string {
+	return strings.Fields("non_interactive spa regular_web native resource_server express_configuration")
+}
+
+// validate finds what a seed leaves out or misspells that nothing would tell of later.
+func (s Seed) validate() error {
+	var errs []error
+	wanted := func(list string, i int, key, value string) {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%s[%d] has no %s", list, i, key))
+		}
+	}
+	for i, api := range s.APIs {
+		wanted("apis", i, "identifier", api.Identifier)
+	}
+	for i, role := range s.Roles {
+		wanted("roles", i, "name", role.Name)
+	}
+	for i, client := range s.Clients {
+		wanted("clients", i, "name", client.Name)
+		if client.Type != "" && !slices.Contains(clientTypes(), client.Type) {
+			errs = append(errs, fmt.Errorf("clients[%d] has the type %q: want one of %v", i, client.Type, clientTypes()))
+		}
+	}
+	for i, connection := range s.Connections {
+		wanted("connections", i, "name", connection.Name)
+	}
+	for i, action := range s.Actions {
+		wanted("actions", i, "name", action.Name)
+		if action.Trigger != "" && !slices.Contains(triggers(), action.Trigger) {
+			errs = append(errs, fmt.Errorf("actions[%d] has the trigger %q: want one of %v", i, action.Trigger, triggers()))
+		}
+	}
+	for i, template := range s.Templates {
+		wanted("templates", i, "name", template.Name)
+	}
+	for i, user := range s.Users {
+		wanted("users", i, "email and no username", user.Email+user.Username)
+	}
+	return errors.Join(errs...)
 }
 
 // identified returns the seed with an id, and for applications a secret, where it

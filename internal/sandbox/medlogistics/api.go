@@ -27,15 +27,17 @@ type API struct {
 	Owner       string        // a lock file: the API stops when the sandbox that holds it is gone; "" is none
 	Log         *slog.Logger  //
 
-	// Notice is how long it goes on answering after it is told to stop, while it
-	// says that it is not healthy: what balances the load sends no more. Without
-	// anything in front of it, 0.
-	Notice time.Duration
+	// Notice is how often it says by its health that it is told to stop, and goes
+	// on answering, before it stops: what balances the load sends no more. It is a
+	// number of looks, not a time, because who looks may be slow. Without anything
+	// in front of it, 0.
+	Notice int
 }
 
 const (
 	applicationName = "medlogistics-api" // of the database sessions
 	requestTimeout  = 5 * time.Second
+	noticeTimeout   = 4 * time.Second // when nobody looks
 	stopTimeout     = 5 * time.Second // for requests in progress
 	poolSize        = 10
 )
@@ -69,8 +71,7 @@ func (a API) Serve(ctx context.Context) error {
 		a.Log.Info("stopping: the sandbox is gone")
 	case <-ctx.Done():
 		a.Log.Info("stopping: told to")
-		handler.leaving.Store(true)
-		time.Sleep(a.Notice)
+		handler.leave(noticeTimeout)
 	}
 	return stop(ctx, server)
 }
@@ -119,5 +120,7 @@ func (a API) handler() (*handler, error) {
 		tokens:  verifier{keys: keys, issuer: "https://" + a.Domain + "/", audience: a.Audience},
 		metrics: newMetrics(pool),
 		log:     a.Log,
+
+		farewell: make(chan struct{}, a.Notice),
 	}, nil
 }

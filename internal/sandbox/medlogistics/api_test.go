@@ -32,6 +32,11 @@ type api struct {
 
 func startAPI(t *testing.T) *api {
 	t.Helper()
+	return startAPIThatGivesNotice(t, 0)
+}
+
+func startAPIThatGivesNotice(t *testing.T, looks int) *api {
+	t.Helper()
 	a := &api{tenant: newTenant(t), people: Population{Users: 60}}
 	a.conn, a.dsn = seeded(t, a.people)
 	address := freeAddress(t)
@@ -41,7 +46,7 @@ func startAPI(t *testing.T) *api {
 	go func() {
 		ended <- API{
 			Listen: address, DatabaseURL: a.dsn, Domain: a.tenant.domain(), Audience: audience,
-			CAFile: a.tenant.caFile(t), Log: slog.New(slog.DiscardHandler),
+			CAFile: a.tenant.caFile(t), Log: slog.New(slog.DiscardHandler), Notice: looks,
 		}.Serve(ctx)
 	}()
 	a.stop = func() error {
@@ -316,6 +321,25 @@ func TestAStopFinishesWhatWasBegunAndClosesTheSessions(t *testing.T) {
 	eventually(t, "its sessions are closed", func() bool { return sessions("") == "0" })
 }
 
+func TestAnAPIAnswersUntilItsHealthHasToldThatItStops(t *testing.T) {
+	t.Parallel()
+	a := startAPIThatGivesNotice(t, 3)
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.stop() }()
+	a.await(t, "/health", http.StatusServiceUnavailable) // the first look
+	a.expect(t, "GET", "/api/me", "X-API-Key", a.people.User(1).APIKey, "", http.StatusOK, "")
+	a.expect(t, "GET", "/health", "", "", "", http.StatusServiceUnavailable, "stopping")
+	a.expect(t, "GET", "/api/me", "X-API-Key", a.people.User(1).APIKey, "", http.StatusOK, "")
+	began := time.Now()
+	a.expect(t, "GET", "/health", "", "", "", http.StatusServiceUnavailable, "stopping")
+	if err := <-stopped; err != nil {
+		t.Errorf("the stop: %v", err)
+	}
+	if took := time.Since(began); took >= noticeTimeout {
+		t.Errorf("it waited for more looks: %s", took)
+	}
+}
+
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
@@ -329,7 +353,7 @@ func TestSettingsTravelThroughTheEnvironment(t *testing.T) {
 	t.Parallel()
 	want := API{
 		Listen: "127.0.0.1:1", DatabaseURL: redact.NewSecret("postgres://u:p@h/d"), Domain: "t.example", Audience: audience,
-		CAFile: "/ca.pem", Owner: "/lock",
+		CAFile: "/ca.pem", Owner: "/lock", Notice: 3,
 	}
 	env := map[string]string{}
 	for _, variable := range want.Environment() {
@@ -342,6 +366,11 @@ func TestSettingsTravelThroughTheEnvironment(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("%v: %+v", err, got)
 	}
+	env[noticeVariable] = "-1"
+	if _, err := APIFromEnv(lookup); err == nil || !strings.Contains(err.Error(), noticeVariable) {
+		t.Errorf("with less than no notice: %v", err)
+	}
+	env[noticeVariable] = ""
 	delete(env, databaseVariable)
 	if _, err := APIFromEnv(lookup); err == nil || !strings.Contains(err.Error(), databaseVariable) {
 		t.Errorf("without a database: %v", err)

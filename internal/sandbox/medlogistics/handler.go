@@ -21,7 +21,23 @@ type handler struct {
 	tokens  verifier
 	metrics *metrics
 	log     *slog.Logger
-	leaving atomic.Bool // told to stop
+
+	leaving  atomic.Bool
+	farewell chan struct{} // gets one for each look at its health while it is leaving; has room for all that are waited for
+}
+
+// leave says by the health that this is about to stop, and returns when enough
+// have asked, or after the timeout.
+func (h *handler) leave(timeout time.Duration) {
+	h.leaving.Store(true)
+	enough := time.After(timeout)
+	for range cap(h.farewell) {
+		select {
+		case <-h.farewell:
+		case <-enough:
+			return
+		}
+	}
 }
 
 func (h *handler) routes() http.Handler {
@@ -36,17 +52,23 @@ func (h *handler) routes() http.Handler {
 	return h.metrics.count(mux)
 }
 
-// health is 200 only if a request that needs the database would succeed.
+// health is 200 only if a request that needs the database would succeed, now and
+// a moment later.
 func (h *handler) health(w http.ResponseWriter, r *http.Request) {
+	if h.leaving.Load() {
+		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "stopping"})
+		select {
+		case h.farewell <- struct{}{}:
+		default: // as many as are waited for have asked
+		}
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	var served bool
 	err := h.read(ctx, func(db querier) error {
 		return db.QueryRow(ctx, "select exists (select from users)").Scan(&served)
 	})
-	if err == nil && h.leaving.Load() {
-		err = errors.New("told to stop")
-	}
 	if err != nil {
 		h.log.Warn("not healthy", "error", err)
 		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "unhealthy"})

@@ -164,12 +164,13 @@ func TestACallThatWasKilledDoesNotBlockTheNext(t *testing.T) {
 
 func TestAProgramThatEndsAtOnceFailsTheStart(t *testing.T) {
 	dir := t.TempDir()
-	script, err := Script(dir, []string{os.Args[0], "sandbox-api"}, nil)
+	// One that starts may be seen running for a moment: this one never is.
+	script, err := Script(dir, []string{filepath.Join(dir, "gone")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	code, words := call(t, script, "start")
-	if code != 1 || !strings.Contains(words, listenVariable) {
+	if code != 1 || !strings.Contains(words, "it ended at once: ") || !strings.Contains(words, "gone: not found") {
 		t.Errorf("start exits with %d: %s", code, words)
 	}
 	expectExit(t, script, "status", 3)

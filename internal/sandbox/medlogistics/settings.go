@@ -3,7 +3,7 @@ package medlogistics
 import (
 	"fmt"
 	"log/slog"
-	"time"
+	"strconv"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 )
@@ -30,7 +30,7 @@ func (a API) Environment() []string {
 		audienceVariable + "=" + a.Audience,
 		caFileVariable + "=" + a.CAFile,
 		ownerVariable + "=" + a.Owner,
-		noticeVariable + "=" + a.Notice.String(),
+		noticeVariable + "=" + strconv.Itoa(a.Notice),
 	}
 }
 
@@ -58,10 +58,11 @@ func APIFromEnv(lookup func(string) (string, bool)) (API, error) {
 		}
 	}
 	if notice != "" {
-		var err error
-		if a.Notice, err = time.ParseDuration(notice); err != nil {
+		looks, err := strconv.ParseUint(notice, 10, 16)
+		if err != nil {
 			return API{}, fmt.Errorf("%s: %w", noticeVariable, err)
 		}
+		a.Notice = int(looks)
 	}
 	a.DatabaseURL = redact.NewSecret(database)
 	return a, nil

@@ -19,6 +19,7 @@ import (
 	"slices"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
@@ -56,6 +57,7 @@ type Problem struct {
 // An Expression is a condition without a mistake.
 type Expression struct {
 	source  string
+	node    ast.Node // of the source
 	program *vm.Program
 	reads   []read
 }
@@ -90,7 +92,7 @@ func Compile(source string, scope Scope) (*Expression, []Problem) {
 	if err != nil {
 		return nil, []Problem{syntaxProblem(source, err)}
 	}
-	return &Expression{source: source, program: program, reads: c.reads}, nil
+	return &Expression{source: source, node: tree.Node, program: program, reads: c.reads}, nil
 }
 
 // Steps returns the ids of the steps whose receipts the expression reads, each
@@ -103,6 +105,17 @@ func (e *Expression) Steps() []string {
 		}
 	}
 	return ids
+}
+
+// Fields returns what the expression reads, as steps.ID.FIELD, each once.
+func (e *Expression) Fields() []string {
+	var all []string
+	for _, r := range e.reads {
+		if name := r.String(); !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // Evaluate answers the expression with the receipts, by step id. It does not

@@ -30,6 +30,10 @@ func plainWords(message string) (text, hint string) {
 		return "the expression ends too early", ""
 	case strings.HasPrefix(message, "unexpected token Operator(\"=\")"):
 		return `unexpected "="`, "compare with =="
+	case strings.HasPrefix(message, `unexpected token Identifier("AND")`):
+		return `unexpected "AND"`, "write and"
+	case strings.HasPrefix(message, `unexpected token Identifier("OR")`):
+		return `unexpected "OR"`, "write or"
 	case strings.HasPrefix(message, "unexpected token "):
 		_, token, _ := strings.Cut(message, "(")
 		return "unexpected " + strings.TrimSuffix(token, ")"), ""

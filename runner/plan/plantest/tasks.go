@@ -118,8 +118,9 @@ type ServiceReceipt struct {
 // Stop stops a service.
 type Stop struct {
 	done
-	Service string `with:"service,required,held"` // a text
-	Drain   int    `with:"drain"`                 // a whole number
+	Service string        `with:"service,required,held"` // a text
+	Drain   int           `with:"drain"`                 // a whole number
+	Timeout time.Duration `with:"timeout,limit"`         // a duration
 }
 
 // Validate refuses what no service can have.
@@ -164,7 +165,8 @@ func (r *Reload) Run(context.Context, *task.Env) (ServiceReceipt, error) {
 // Start starts a service.
 type Start struct {
 	done
-	Service string `with:"service,required,held"` // a text
+	Service string        `with:"service,required,held"` // a text
+	Timeout time.Duration `with:"timeout,limit"`         // a duration
 }
 
 // Validate refuses what no service can have.
