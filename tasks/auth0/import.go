@@ -54,8 +54,8 @@ type ImportUsers struct {
 	// How the accounts are made. create: one request for each user, who gets a
 	// random password. import: users-imports jobs of up to 500 KB, two at a time;
 	// the only way to move password hashes, and on most plans the faster one for
-	// many users. auto: import where there are hashes or where creating would take
-	// long, else create; the receipt says why.
+	// many users. auto: import where users.password_hash is named or creating would
+	// take long, else create; the receipt says why.
 	Method Method `with:"method"`
 
 	// What accounts are marked with as made by this run, such as "${{ run.id }}".
@@ -271,9 +271,7 @@ func (t *ImportUsers) begin(ctx context.Context, env *task.Env) (*mover, error) 
 		m.users, m.already, err = table.count(ctx)
 	}
 	if err == nil {
-		err = m.decide(ctx)
-	}
-	if err == nil {
+		m.decide()
 		m.ledger, err = openLedger(env.Dir)
 	}
 	if err == nil {

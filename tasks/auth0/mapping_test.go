@@ -229,42 +229,24 @@ func TestPasswordHashesAreKnownByTheirForm(t *testing.T) {
 func TestTheMethodFollowsFromCountLimitAndHashes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		users  int64
-		hashes bool
-		limit  int
-		want   Method
+		users int64
+		hash  string
+		limit int
+		want  Method
 	}{
-		{500, false, 50, Create},
-		{5000, false, 50, Create},
-		{20_000, false, 50, Import},
-		{5000, false, 20, Import},
-		{900, false, 2, Create},
-		{2000, false, 2, Import},
-		{10, true, 50, Import},
+		{500, "", 50, Create},
+		{5000, "", 50, Create},
+		{20_000, "", 50, Import},
+		{5000, "", 20, Import},
+		{900, "", 2, Create},
+		{2000, "", 2, Import},
+		{10, "hashed_password", 50, Import},
 	} {
 		i := &ImportUsers{Access: Access{Share: 0.8}, Method: Auto}
-		got, why := i.choose(c.users, c.hashes, c.limit)
+		i.Users.PasswordHash = c.hash
+		got, why := i.choose(c.users, c.limit)
 		if got != c.want || why == "" {
 			t.Errorf("%+v: %s, because %s", c, got, why)
 		}
-	}
-}
-
-func TestAHashFarDownTheTableIsReasonEnoughForJobs(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, users(1500))
-	hash := s.text("select hashed_password from users limit 1")
-	s.exec("update users set hashed_password = null")
-	s.exec("update users set hashed_password = $1 where id = (select id from users order by id desc limit 1)", hash)
-	i := s.bulk()
-	table, err := openTable(t.Context(), s.dsn, i.Users)
-	must(t, err)
-	defer table.close()
-	if found, err := table.anyHash(t.Context()); err != nil || !found {
-		t.Errorf("the last row's hash was not found: %v", err)
-	}
-	s.exec("update users set hashed_password = 'no hash that Auth0 takes'")
-	if found, err := table.anyHash(t.Context()); err != nil || found {
-		t.Errorf("a hash was found where there is none: %v", err)
 	}
 }

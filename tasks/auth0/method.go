@@ -1,11 +1,8 @@
 package auth0
 
 import (
-	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // A Method is how users are moved.
@@ -63,7 +60,7 @@ func inJobs(limit int) float64 {
 }
 
 // choose returns the method, and why it is that one.
-func (t *ImportUsers) choose(users int64, hashes bool, limit int) (Method, string) {
+func (t *ImportUsers) choose(users int64, limit int) (Method, string) {
 	seconds := func(rate float64) time.Duration {
 		return time.Duration(float64(users) / rate * float64(time.Second))
 	}
@@ -72,7 +69,7 @@ func (t *ImportUsers) choose(users int64, hashes bool, limit int) (Method, strin
 	switch {
 	case t.Method != Auto:
 		return t.Method, "the plan says so"
-	case hashes:
+	case t.Users.PasswordHash != "":
 		return Import, "password hashes move only in jobs"
 	case create <= longCreate:
 		return Create, estimate + ", and every user has an answer at once"
@@ -90,42 +87,8 @@ func about(d time.Duration) string {
 }
 
 // decide chooses how this run moves users.
-func (m *mover) decide(ctx context.Context) error {
-	hashes := false
-	if m.task.Users.PasswordHash != "" {
-		var err error
-		if hashes, err = m.table.anyHash(ctx); err != nil {
-			return err
-		}
-	}
+func (m *mover) decide() {
 	_, _, limit := m.pace.used()
-	m.method, m.why = m.task.choose(m.users-m.already, hashes, limit)
+	m.method, m.why = m.task.choose(m.users-m.already, limit)
 	m.env.Log.Info("chose how to move users", "method", string(m.method), "because", m.why)
-	return nil
-}
-
-// anyHash tells whether one of the rows to be moved has a password hash that
-// Auth0 takes.
-func (t *table) anyHash(ctx context.Context) (found bool, err error) {
-	query := fmt.Sprintf("select %[1]s::text from %[2]s where %[3]s is null and %[1]s is not null and %[4]s",
-		quote(t.users.PasswordHash), t.users.sanitized(), quote(t.users.Auth0ID), t.users.condition())
-	err = t.do(ctx, "look for password hashes", func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for !found && rows.Next() {
-			var text string
-			if err := rows.Scan(&text); err != nil {
-				return err
-			}
-			_, found = hashOf(text)
-		}
-		if found {
-			return nil
-		}
-		return rows.Err()
-	})
-	return found, err
 }

@@ -45,7 +45,7 @@ func (t *ImportUsers) Preview(ctx context.Context, _ *task.Env) (task.Preview, e
 		return task.Preview{}, err
 	}
 	_, _, limit := pace.used()
-	method, why := t.choose(all-linked, t.Users.PasswordHash != "", limit)
+	method, why := t.choose(all-linked, limit)
 	took := time.Duration(float64(all-linked) / (sustained(limit) * float64(t.Share)) * float64(time.Second))
 	if method == Import {
 		took = jobsOverhead + time.Duration(float64(all-linked)/inJobs(limit)*float64(time.Second))
