@@ -236,7 +236,8 @@ func (t *ImportUsers) Run(ctx context.Context, env *task.Env) (Imported, error) 
 	if err == nil {
 		err = env.Save(receipt)
 	}
-	err = errors.Join(err, m.ledger.close(runErr == nil && receipt.Transient == 0), m.report.table(csvPath(m.report.file.Name()), m.failed))
+	settled := runErr == nil && receipt.Transient == 0 && !m.unmended
+	err = errors.Join(err, m.ledger.close(settled), m.report.table(csvPath(m.report.file.Name()), m.failed))
 	sum, endErr := m.report.end(receipt)
 	receipt.ReportSHA256 = sum
 	if err := errors.Join(err, endErr); err != nil || runErr != nil {

@@ -28,6 +28,7 @@ type mover struct {
 	failed         map[string]reason // by row id
 	begun          map[string]trace  // by row id, of those whose accounts may be there unlinked
 	digests        map[string]int64  // by row id, the digests that accounts were mended to
+	unmended       bool              // a linked row's account is not what the row asks for
 
 	method Method // how users are moved
 	why    string // why like that

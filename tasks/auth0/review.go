@@ -139,6 +139,7 @@ func (m *mover) mendAll(ctx context.Context, rows []outcome) (int, error) {
 	for _, o := range given {
 		m.digests[o.row.id] = o.row.digest
 	}
+	m.unmended = m.unmended || len(given) < len(rows)
 	return len(given), together(err, giveErr, m.leave(made, given, roleNotAssigned))
 }
 

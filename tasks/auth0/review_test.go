@@ -116,6 +116,41 @@ func TestRowsThatChangeAfterTheyAreLinkedAreMendedAndThoseDeletedReported(t *tes
 	}
 }
 
+// The account of a row whose new address was somebody else's is mended by the next
+// call, when the address is free.
+func TestARowThatCouldNotBeMendedIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, users(120))
+	s.wards()
+	changed := s.nth(3)
+	must(t, s.tenant.PutUser(emulator.User{ID: "auth0|else", Email: "new." + s.email(changed)}))
+	env := tasktest.Env(t)
+	done := false
+	env.Progress = func(int64, int64, string) {
+		if !done && s.number("select count(auth0_user_id) from users where id = $1", changed) > 0 {
+			done = true
+			s.change(changed)
+		}
+	}
+	i, v := s.withWards("create")
+	r, err := i.Run(t.Context(), env)
+	must(t, err)
+	if !done || r.Permanent != 1 || r.Mended != 0 {
+		t.Errorf("the receipt says %+v", r)
+	}
+	s.tenant.DeleteUser("auth0|else")
+	r, err = i.Run(t.Context(), env)
+	must(t, ignoreSkip(r, err))
+	if r.Mended != 1 || r.Failed != 0 {
+		t.Errorf("the second receipt says %v, %+v", err, r)
+	}
+	s.isAsItsRow(changed)
+	s.verified(v, 0)
+	if l, err := openLedger(env.Dir); err != nil || l.old {
+		t.Errorf("the ledger is still there: %v", err)
+	}
+}
+
 // What an interrupted call has begun is compared by the next one, however long
 // after.
 func TestRowsThatChangeBetweenAKillAndTheNextCallAreMended(t *testing.T) {
