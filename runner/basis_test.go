@@ -1,8 +1,6 @@
 package runner
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/medlogistics/phasegate/internal/approval"
+	"github.com/medlogistics/phasegate/internal/sshtest"
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
@@ -40,19 +37,11 @@ phases:
 
 // waitingForBob is the bench of a run that waits for the signature of bob, whose
 // key comes with it.
-func waitingForBob(t *testing.T) (*bench, ssh.Signer, *journal.State) {
+func waitingForBob(t *testing.T) (*bench, sshtest.Key, *journal.State) {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := sshtest.New(t)
 	b := newBench(t, halting())
-	list := append([]byte("bob "), ssh.MarshalAuthorizedKey(key.PublicKey())...)
-	if err := os.WriteFile(filepath.Join(filepath.Dir(b.path), "signers"), list, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(filepath.Dir(b.path), "signers"), []byte("bob "+key.Public), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.edit(approvedPlan)
@@ -63,7 +52,7 @@ func waitingForBob(t *testing.T) (*bench, ssh.Signer, *journal.State) {
 }
 
 // approves has bob sign for what the gate rests on now.
-func (b *bench) approves(key ssh.Signer) *Waiting {
+func (b *bench) approves(key sshtest.Key) *Waiting {
 	b.t.Helper()
 	at, err := WaitingAt(b.t.Context(), b.plan, b.options, "g")
 	if err != nil {

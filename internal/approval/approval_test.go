@@ -2,9 +2,6 @@ package approval_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"net"
 	"os"
 	"os/exec"
@@ -17,28 +14,19 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/medlogistics/phasegate/internal/approval"
+	"github.com/medlogistics/phasegate/internal/sshtest"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // newKey returns a person's key, as OpenSSH keeps it in a file.
 func newKey(t *testing.T) (key ssh.Signer, file string) {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	made := sshtest.New(t)
 	file = filepath.Join(t.TempDir(), "id_ed25519")
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+	if err := os.WriteFile(file, made.File, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if key, err = ssh.NewSignerFromKey(private); err != nil {
-		t.Fatal(err)
-	}
-	return key, file
+	return made.Signer, file
 }
 
 // authorized is a key as a list of signers has it.

@@ -1,36 +1,25 @@
 package evidence
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/medlogistics/phasegate/internal/approval"
+	"github.com/medlogistics/phasegate/internal/sshtest"
 	"github.com/medlogistics/phasegate/runner/journal"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 func TestWhatPeopleSignedIsHeldAgainstItsSignatureAndTheRun(t *testing.T) {
 	t.Parallel()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authorized := string(ssh.MarshalAuthorizedKey(key.PublicKey()))
+	key := sshtest.New(t)
 	lists := func(line string) Lists {
 		l := Lists{}
 		l.add("migration.sql", []byte("create table t ();"))
-		l.add("approvers", []byte(line+authorized))
+		l.add("approvers", []byte(line+key.Public))
 		return l
 	}
 	sign := func(covers task.Basis) journal.Event {
@@ -69,14 +58,7 @@ func TestWhatPeopleSignedIsHeldAgainstItsSignatureAndTheRun(t *testing.T) {
 // What was signed holds for what the journal shows that the signer was shown.
 func TestWhatPeopleSignedIsHeldAgainstTheReceipts(t *testing.T) {
 	t.Parallel()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := sshtest.New(t)
 	receipt := json.RawMessage(`{"bytes":1}`)
 	decision := approval.Decision{Approved: true, By: "bob", At: time.Now().UTC(), Covers: task.Basis{
 		Run: "run-1", Gate: "ask", Digest: "d1", Receipts: map[string]string{"backup": hexSum(receipt)},

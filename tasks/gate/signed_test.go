@@ -2,8 +2,6 @@ package gate_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"os"
@@ -12,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	said "github.com/medlogistics/phasegate/internal/approval"
+	"github.com/medlogistics/phasegate/internal/sshtest"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/gate"
@@ -23,23 +20,16 @@ import (
 // A signing is a gate that bob may open with his key, in a run that goes on.
 type signing struct {
 	*testing.T
-	key  ssh.Signer
+	key  sshtest.Key
 	gate gate.Approval
 	env  *task.Env
 }
 
 func newSigning(t *testing.T) *signing {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := sshtest.New(t)
 	list := filepath.Join(t.TempDir(), "signers")
-	if err := os.WriteFile(list, append([]byte("bob "), ssh.MarshalAuthorizedKey(key.PublicKey())...), 0o600); err != nil {
+	if err := os.WriteFile(list, []byte("bob "+key.Public), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := &signing{T: t, key: key, env: tasktest.Env(t)}

@@ -2,17 +2,14 @@ package postgres_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"filippo.io/age"
-	"golang.org/x/crypto/ssh"
 
+	"github.com/medlogistics/phasegate/internal/sshtest"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
 	"github.com/medlogistics/phasegate/tasks/postgres"
@@ -32,19 +29,8 @@ func ageKey(t testing.TB) key {
 
 func sshKey(t testing.TB) key {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	authorized, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key{string(ssh.MarshalAuthorizedKey(authorized)), written(t, string(pem.EncodeToMemory(block)))}
+	made := sshtest.New(t)
+	return key{made.Public, written(t, string(made.File))}
 }
 
 // written puts a text into a file.
