@@ -18,10 +18,10 @@ import (
 // do, its defaults, and its traits.
 func All() task.Set { //nolint:funlen // one row a task, no branches
 	return task.NewSet(
-		task.Look("host/disk", &host.Disk{}),
-		task.Of("host/command", &host.Command{}),
-		task.Look("web/check", &web.Check{Status: 200, Timeout: 10 * time.Second}),
-		task.Gate("web/metric", &web.Metric{Timeout: 10 * time.Second}),
+		task.Look("host/disk", &host.Disk{}, task.Waits),
+		task.Of("host/command", &host.Command{}, task.Waits),
+		task.Look("web/check", &web.Check{Status: 200, Timeout: 10 * time.Second}, task.Waits),
+		task.Gate("web/metric", &web.Metric{Timeout: 10 * time.Second}, task.Waits),
 
 		task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5}),
 		task.Look("postgres/backup", &postgres.Backup{
@@ -45,10 +45,10 @@ func All() task.Set { //nolint:funlen // one row a task, no branches
 			LockTimeout: 100 * time.Millisecond, LockTries: 150, StatementTimeout: 15 * time.Minute,
 		}, task.Alters),
 
-		task.Of("service/stop", &service.Stop{Timeout: time.Minute}, task.Retryable),
-		task.Of("service/start", &service.Start{Timeout: 5 * time.Minute}, task.Retryable),
-		task.Of("service/restart", &service.Restart{Timeout: 5 * time.Minute}, task.Retryable),
-		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}),
+		task.Of("service/stop", &service.Stop{Timeout: time.Minute}, task.Retryable, task.Waits),
+		task.Of("service/start", &service.Start{Timeout: 5 * time.Minute}, task.Retryable, task.Waits),
+		task.Of("service/restart", &service.Restart{Timeout: 5 * time.Minute}, task.Retryable, task.Waits),
+		task.Look("service/healthy", &service.Healthy{Timeout: 10 * time.Second}, task.Waits),
 
 		task.Of("auth0/tenant", &auth0.Tenant{Access: auth0.Access{Share: 0.8}, Wait: 2 * time.Minute}),
 		task.Look("auth0/drift", &auth0.Drift{Access: auth0.Access{Share: 0.8}}),
@@ -67,10 +67,10 @@ func All() task.Set { //nolint:funlen // one row a task, no branches
 		}),
 		task.Of("auth0/sample-login", &auth0.SampleLogin{Access: auth0.Access{Share: 0.8}}, task.Retryable),
 
-		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}, task.Asks),
-		task.Gate("gate/assert", &gate.Assert{}),
-		task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}, task.Asks),
+		task.Gate("gate/approval", &gate.Approval{Word: "approve", Min: 1, Expires: 24 * time.Hour}, task.Asks, task.Waits),
+		task.Gate("gate/assert", &gate.Assert{}, task.Waits),
+		task.Gate("gate/checklist", &gate.Checklist{Word: "yes"}, task.Asks, task.Waits),
 		task.Gate("gate/rehearsed", &gate.Rehearsed{Within: task.Age(7 * 24 * time.Hour)}),
-		task.Gate("gate/window", &gate.Window{}),
+		task.Gate("gate/window", &gate.Window{}, task.Waits),
 	)
 }

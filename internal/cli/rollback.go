@@ -37,6 +37,7 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 			if err != nil {
 				return err
 			}
+			takeTurns(p)
 			options, err := a.bind(cmd.Context(), p)
 			if err != nil {
 				return err

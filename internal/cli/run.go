@@ -51,6 +51,7 @@ start before the ones that they build on.
 			if err != nil {
 				return err
 			}
+			takeTurns(p)
 			return a.run(cmd.Context(), p, flags)
 		},
 	}

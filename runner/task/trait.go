@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// A Trait is what the rules of a plan need to know of a task beyond its [Kind].
+// A Trait is what the rules of a plan, or its run, need to know of a task beyond its [Kind].
 // A task has the traits that its line in the list of tasks gives it.
 type Trait string
 
@@ -23,6 +23,9 @@ const (
 
 	// Asks says that a gate opens only when a person has said so.
 	Asks Trait = "asks"
+
+	// Waits says that the task has others do the work, and computes nothing.
+	Waits Trait = "waits"
 )
 
 // Has tells whether the task has the trait.
