@@ -86,6 +86,7 @@ type app struct {
 
 // Main runs the command that args name and returns the exit code.
 func Main(args []string, around Surroundings) int {
+	lean(args)
 	return newApp(around).main(args)
 }
 

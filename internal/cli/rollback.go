@@ -32,12 +32,11 @@ plan has errors; 6 incomplete, a person is needed; 130 interrupted, call again.`
 		Example: "  phasegate rollback plans/auth0-migration.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lean()
 			p, err := a.loadExpected(cmd, args[0], expected)
 			if err != nil {
 				return err
 			}
-			takeTurns(p)
+			leaner(p)
 			options, err := a.bind(cmd.Context(), p)
 			if err != nil {
 				return err

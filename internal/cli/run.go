@@ -46,12 +46,11 @@ start before the ones that they build on.
   phasegate run plans/auth0-migration.yaml --phase backup --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lean()
 			p, err := a.loadExpected(cmd, args[0], flags.expected)
 			if err != nil {
 				return err
 			}
-			takeTurns(p)
+			leaner(p)
 			return a.run(cmd.Context(), p, flags)
 		},
 	}
