@@ -30,8 +30,8 @@ func inTheWay(ctx context.Context, p *plan.Plan, o Options) error {
 		if held, err := o.Store.Held(ctx, run); err != nil || !held {
 			continue
 		}
-		if events, err := o.Store.Read(ctx, run); err == nil && len(events) > 0 && events[0].Plan == p.Name {
-			return heldBy(journal.Fold(events))
+		if state, err := o.Store.State(ctx, run); err == nil && state != nil && state.Plan == p.Name {
+			return heldBy(state)
 		}
 	}
 	return refuse("it has not begun yet, or just ended: call again; phasegate status shows who has what",

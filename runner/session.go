@@ -76,11 +76,11 @@ func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State
 		if o.Run != "" && run != o.Run {
 			continue
 		}
-		events, err := o.Store.Read(ctx, run)
+		state, err := o.Store.State(ctx, run)
 		damage, damaged := errors.AsType[*journal.DamagedError](err)
 		// The chain vouches for the first event once the second one fits.
 		unproven := damaged && damage.Line <= 2
-		if len(events) > 0 && !unproven && (events[0].Rehearsal != o.Rehearsal || events[0].Plan != p.Name) {
+		if state != nil && !unproven && (state.Rehearsal != o.Rehearsal || state.Plan != p.Name) {
 			continue // also where a later event of it is damaged
 		}
 		if damaged && o.Run == "" {
@@ -90,7 +90,7 @@ func find(ctx context.Context, p *plan.Plan, o Options, fits func(*journal.State
 		if err != nil {
 			return nil, err
 		}
-		if state := journal.Fold(events); state != nil && state.Plan == p.Name && fits(state) {
+		if state != nil && state.Plan == p.Name && fits(state) {
 			return state, nil
 		}
 	}

@@ -13,11 +13,10 @@ func Status(ctx context.Context, store journal.Store, run string) (*journal.Stat
 	if err != nil {
 		return nil, err
 	}
-	events, err := store.Read(ctx, run)
+	state, err := store.State(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	state := journal.Fold(events)
 	if state == nil {
 		return nil, fmt.Errorf("run %s: %w", run, journal.ErrNotFound)
 	}

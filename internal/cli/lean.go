@@ -15,7 +15,7 @@ import (
 // like a run is none the worse for it.
 func lean(args []string) {
 	if slices.Contains(args, "run") || slices.Contains(args, "rollback") {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
 		forgetStart()
 	}
 }

@@ -20,25 +20,25 @@ import (
 // is known only to a store that keeps the end elsewhere, as [Postgres] does, or
 // to whoever noted the last event's hash.
 func Verify(run string, lines [][]byte) ([]Event, error) {
-	events, _, err := follow(run, lines)
+	events := make([]Event, 0, len(lines))
+	_, err := follow(run, lines, func(e Event) { events = append(events, e) })
 	return events, err
 }
 
-// follow is Verify, and returns where the chain goes on.
-func follow(run string, lines [][]byte) ([]Event, chain, error) {
+// follow is Verify, with a call for each event, and returns where the chain goes on.
+func follow(run string, lines [][]byte, each func(Event)) (chain, error) {
 	var links chain
-	events := make([]Event, 0, len(lines))
-	for _, line := range lines {
+	for i, line := range lines {
 		event, err := links.verify(run, line)
 		if foreign, ok := errors.AsType[*ContractError](err); ok {
-			return events, links, foreign
+			return links, foreign
 		}
 		if err != nil {
-			return events, links, &DamagedError{Run: run, Line: len(events) + 1, Err: err}
+			return links, &DamagedError{Run: run, Line: i + 1, Err: err}
 		}
-		events = append(events, event)
+		each(event)
 	}
-	return events, links, nil
+	return links, nil
 }
 
 // A DamagedError says where a journal stopped making sense.

@@ -42,12 +42,13 @@ func laterMajor(t *testing.T, p place) {
 	store := p.open(t)
 	_, _, opening := store.Open(t.Context(), testRun)
 	_, reading := store.Read(t.Context(), testRun)
+	_, folding := store.State(t.Context(), testRun)
 	lines, err := store.Lines(t.Context(), testRun)
 	if err != nil || len(lines) != 1 || !bytes.Equal(lines[0], []byte(line)) {
 		t.Fatalf("the lines were not left as they are: %q, %v", lines, err)
 	}
 	_, verifying := Verify(testRun, lines)
-	for what, err := range map[string]error{"open": opening, "read": reading, "verify": verifying} {
+	for what, err := range map[string]error{"open": opening, "read": reading, "state": folding, "verify": verifying} {
 		foreign, ok := errors.AsType[*ContractError](err)
 		if !ok || foreign.Contract != "2.0" || !strings.Contains(err.Error(), "contract 2.0") {
 			t.Errorf("%s: %v", what, err)

@@ -81,7 +81,8 @@ func takeUp(file *os.File, run string) ([]Event, *fileWriter, error) {
 		return nil, nil, fmt.Errorf("open run %s: %w", run, err)
 	}
 	lines, whole := split(content)
-	events, links, err := follow(run, lines)
+	events := make([]Event, 0, len(lines))
+	links, err := follow(run, lines, func(e Event) { events = append(events, e) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -100,6 +101,17 @@ func (d *Dir) Read(ctx context.Context, run string) ([]Event, error) {
 		return nil, err
 	}
 	return Verify(run, lines)
+}
+
+// State folds the run's whole events.
+func (d *Dir) State(ctx context.Context, run string) (*State, error) {
+	lines, err := d.Lines(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	state := &State{}
+	_, err = follow(run, lines, state.Apply)
+	return state.orNil(), err
 }
 
 // Lines returns the run's whole lines, without the newline at their ends.

@@ -126,7 +126,8 @@ func (p *Postgres) Open(ctx context.Context, run string) (Writer, []Event, error
 	if err != nil {
 		return nil, nil, fmt.Errorf("open run %s: %w", run, err)
 	}
-	events, links, err := found.follow(run)
+	events := make([]Event, 0, len(found.lines))
+	links, err := found.follow(run, func(e Event) { events = append(events, e) })
 	if err != nil {
 		p.release(held)
 		return nil, nil, err
@@ -141,8 +142,20 @@ func (p *Postgres) Read(ctx context.Context, run string) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, _, err := found.follow(run)
+	events := make([]Event, 0, len(found.lines))
+	_, err = found.follow(run, func(e Event) { events = append(events, e) })
 	return events, err
+}
+
+// State folds the run's events.
+func (p *Postgres) State(ctx context.Context, run string) (*State, error) {
+	found, err := p.record(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	state := &State{}
+	_, err = found.follow(run, state.Apply)
+	return state.orNil(), err
 }
 
 // Lines returns the run's lines.

@@ -39,15 +39,15 @@ func readRecord(ctx context.Context, conn *pgx.Conn, run string) (r record, err 
 }
 
 // follow verifies the lines, and that they end where the journal did.
-func (r record) follow(run string) ([]Event, chain, error) {
+func (r record) follow(run string, each func(Event)) (chain, error) {
 	known := min(int64(len(r.lines)), r.end.seq)
-	events, links, err := follow(run, r.lines[:known])
-	damaged := func(line int64, format string, args ...any) ([]Event, chain, error) {
-		return events, links, &DamagedError{Run: run, Line: int(line), Err: fmt.Errorf(format, args...)}
+	links, err := follow(run, r.lines[:known], each)
+	damaged := func(line int64, format string, args ...any) (chain, error) {
+		return links, &DamagedError{Run: run, Line: int(line), Err: fmt.Errorf(format, args...)}
 	}
 	switch {
 	case err != nil:
-		return events, links, err
+		return links, err
 	case known < r.end.seq:
 		return damaged(known+1, "it is missing, and the journal had %d", r.end.seq)
 	case links != r.end:
@@ -55,5 +55,5 @@ func (r record) follow(run string) ([]Event, chain, error) {
 	case known < int64(len(r.lines)):
 		return damaged(known+1, "the journal had %d, this one was put in by another hand", r.end.seq)
 	}
-	return events, links, nil
+	return links, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -501,6 +502,9 @@ func TestEndOfAJournalCannotBeAlteredUnseen(t *testing.T) {
 			}
 			if len(events) > c.event {
 				t.Errorf("%d events before it", len(events))
+			}
+			if state, stateErr := p.open(t).State(t.Context(), testRun); stateErr == nil || stateErr.Error() != err.Error() || !reflect.DeepEqual(state, Fold(events)) {
+				t.Errorf("state: %+v, %v", state, stateErr)
 			}
 			if _, _, err := p.open(t).Open(t.Context(), testRun); !errors.As(err, &damaged) {
 				t.Errorf("open: %v", err)

@@ -84,9 +84,17 @@ func Fold(events []Event) *State {
 	if len(events) == 0 {
 		return nil
 	}
-	s := &State{steps: map[string]*Step{}}
+	s := &State{}
 	for _, e := range events {
 		s.Apply(e)
+	}
+	return s
+}
+
+// orNil returns the state, or nil if nothing was applied to it.
+func (s *State) orNil() *State {
+	if s.steps == nil {
+		return nil
 	}
 	return s
 }

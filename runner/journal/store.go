@@ -20,6 +20,10 @@ type Store interface {
 	// a journal whose contract is unknown here is a *ContractError, of Open too.
 	Read(ctx context.Context, run string) ([]Event, error)
 
+	// State returns what [Fold] makes of what Read returns, beside the same error,
+	// in less memory.
+	State(ctx context.Context, run string) (*State, error)
+
 	// Lines returns what [Verify] reads: the bytes of the run's whole events as
 	// they were written, fitting or not.
 	Lines(ctx context.Context, run string) ([][]byte, error)

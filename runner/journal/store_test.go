@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -146,6 +147,9 @@ func readBack(t *testing.T, p place) {
 	}
 	if events[0].Prev != "" || len(events[3].Prev) != 64 {
 		t.Errorf("events are not chained: %q, %q", events[0].Prev, events[3].Prev)
+	}
+	if state, err := p.open(t).State(t.Context(), testRun); err != nil || !reflect.DeepEqual(state, Fold(events)) {
+		t.Errorf("the state is %+v, %v", state, err)
 	}
 	if verified, err := Verify(testRun, lines); err != nil || len(verified) != 4 {
 		t.Errorf("the lines verify as %d events, %v", len(verified), err)
@@ -439,7 +443,8 @@ func altered(t *testing.T, p place) {
 		store := p.open(t)
 		_, _, openErr := store.Open(t.Context(), testRun)
 		before, readErr := store.Read(t.Context(), testRun)
-		for how, err := range map[string]error{"open": openErr, "read": readErr} {
+		state, stateErr := store.State(t.Context(), testRun)
+		for how, err := range map[string]error{"open": openErr, "read": readErr, "state": stateErr} {
 			damaged, ok := errors.AsType[*DamagedError](err)
 			if !ok || damaged.Line != c.event || damaged.Run != testRun {
 				t.Errorf("%s: %s got %v, want damage at event %d", name, how, err, c.event)
@@ -447,6 +452,9 @@ func altered(t *testing.T, p place) {
 		}
 		if len(before) != c.event-1 {
 			t.Errorf("%s: %d events before it", name, len(before))
+		}
+		if !reflect.DeepEqual(state, Fold(before)) {
+			t.Errorf("%s: the state is %+v", name, state)
 		}
 		raw, err := store.Lines(t.Context(), testRun)
 		if err != nil || len(raw) != len(c.lines) {
