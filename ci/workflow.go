@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/task"
 )
@@ -67,18 +67,18 @@ func (w Workflow) Text() (string, error) {
 }
 
 // labels are those that YAML and GitHub take without quotes.
-var labels = regexp.MustCompile(`^([\w.-]+|\[[\w.-]+(, ?[\w.-]+)*\])$`)
+var labels = pattern.Lazy(`^([\w.-]+|\[[\w.-]+(, ?[\w.-]+)*\])$`)
 
 // versions are those that the action installs.
-var versions = regexp.MustCompile(`^(source|installed|v\d+\.\d+\.\d+[\w.-]*)$`)
+var versions = pattern.Lazy(`^(source|installed|v\d+\.\d+\.\d+[\w.-]*)$`)
 
 func (w Workflow) valid() error {
 	switch {
-	case !versions.MatchString(w.Version):
+	case !versions().MatchString(w.Version):
 		return task.Hint(fmt.Errorf("--phasegate is %q", w.Version), "name a release, such as v1.2.0, or write source or installed")
 	case !slices.Contains([]string{StatePostgres, StateDirectory, StateArtifact}, w.State):
 		return task.Hint(fmt.Errorf("--state is %q", w.State), "write postgres, directory or artifact")
-	case !labels.MatchString(w.Runner):
+	case !labels().MatchString(w.Runner):
 		return task.Hint(fmt.Errorf("--runner is %q", w.Runner), `name a label, such as ubuntu-latest, or several, such as "[self-hosted, linux]"`)
 	case w.State == StateDirectory && strings.HasPrefix(w.Runner, "ubuntu-"):
 		return task.Hint(fmt.Errorf("--state directory with --runner %s: the directory is gone with the job's machine", w.Runner),
@@ -249,13 +249,13 @@ func list(names []string) string { return `["` + strings.Join(names, `", "`) + `
 
 // inYAML quotes a text where that is needed.
 func inYAML(text string) string {
-	if plain.MatchString(text) {
+	if plain().MatchString(text) {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
-var plain = regexp.MustCompile(`^[A-Za-z][\w./-]*$`)
+var plain = pattern.Lazy(`^[A-Za-z][\w./-]*$`)
 
 // Unattended names the gates of a plan that only a person at a terminal, or one
 // who signs, can open: in a job a run ends waiting there.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // checkSecrets looks for what can only be a secret among the values that a plan
@@ -74,19 +76,19 @@ func (c *checker) reveals(n *yaml.Node, what string) {
 // quickly.
 var secretForms = []struct {
 	begins, what string
-	form         *regexp.Regexp
+	form         func() *regexp.Regexp
 }{
-	{"PRIVATE KEY-----", "a private key", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
-	{"ghp_", "a token of GitHub", regexp.MustCompile(`\bghp_[A-Za-z0-9]{30,}`)},
-	{"ghs_", "a token of GitHub", regexp.MustCompile(`\bghs_[A-Za-z0-9]{30,}`)},
-	{"github_pat_", "a token of GitHub", regexp.MustCompile(`\bgithub_pat_\w{30,}`)},
-	{"AKIA", "a key of AWS", regexp.MustCompile(`\bAKIA[A-Z0-9]{16}\b`)},
-	{"xox", "a token of Slack", regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{10,}`)},
-	{"sk_live_", "a key of Stripe", regexp.MustCompile(`\bsk_live_\w{16,}`)},
-	{"eyJ", "a signed token", regexp.MustCompile(`\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}`)},
-	{"earer ", "a bearer token", regexp.MustCompile(`\b[Bb]earer [\w.~+/-]{20,}`)},
-	{"://", "a token", regexp.MustCompile(`(?i)[?&](\w*token|api_?key|\w*secret|password)=[^\s&#$'"]{8,}`)},
-	{"assword=", "a password", regexp.MustCompile(`\b[Pp]assword=[^\s$'"]`)},
+	{"PRIVATE KEY-----", "a private key", pattern.Lazy(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
+	{"ghp_", "a token of GitHub", pattern.Lazy(`\bghp_[A-Za-z0-9]{30,}`)},
+	{"ghs_", "a token of GitHub", pattern.Lazy(`\bghs_[A-Za-z0-9]{30,}`)},
+	{"github_pat_", "a token of GitHub", pattern.Lazy(`\bgithub_pat_\w{30,}`)},
+	{"AKIA", "a key of AWS", pattern.Lazy(`\bAKIA[A-Z0-9]{16}\b`)},
+	{"xox", "a token of Slack", pattern.Lazy(`\bxox[abprs]-[A-Za-z0-9-]{10,}`)},
+	{"sk_live_", "a key of Stripe", pattern.Lazy(`\bsk_live_\w{16,}`)},
+	{"eyJ", "a signed token", pattern.Lazy(`\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}`)},
+	{"earer ", "a bearer token", pattern.Lazy(`\b[Bb]earer [\w.~+/-]{20,}`)},
+	{"://", "a token", pattern.Lazy(`(?i)[?&](\w*token|api_?key|\w*secret|password)=[^\s&#$'"]{8,}`)},
+	{"assword=", "a password", pattern.Lazy(`\b[Pp]assword=[^\s$'"]`)},
 }
 
 // secretIn names the secret that a text holds, or is "".
@@ -98,7 +100,7 @@ func secretIn(text string) string {
 		return "a password"
 	}
 	for _, s := range secretForms {
-		if strings.Contains(text, s.begins) && s.form.MatchString(text) {
+		if strings.Contains(text, s.begins) && s.form().MatchString(text) {
 			return s.what
 		}
 	}

@@ -1,15 +1,15 @@
 package plan
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 var (
-	nameForm     = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-	variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	nameForm     = pattern.Lazy(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	variableForm = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // longestName keeps names usable as parts of file names.
@@ -23,9 +23,9 @@ func checkNames(c *checker) {
 		switch {
 		case len(name) > longestName:
 			c.at(p.at(key), "name", "this name is longer than %d characters", longestName)
-		case !nameForm.MatchString(name):
+		case !nameForm().MatchString(name):
 			f := c.at(p.at(key), "name", "%s is not a name", quote(name)).hint("names are lower-case words joined by hyphens")
-			if better := proper(name); nameForm.MatchString(better) {
+			if better := proper(name); nameForm().MatchString(better) {
 				f.hint("names are lower-case words joined by hyphens: write %s", better)
 			}
 		}
@@ -39,12 +39,12 @@ func checkNames(c *checker) {
 	}
 	for _, e := range c.scope.all {
 		check(e.step.place, "id", e.step.ID)
-		if !nameForm.MatchString(e.step.ID) {
+		if !nameForm().MatchString(e.step.ID) {
 			c.scope.unknown[proper(e.step.ID)] = true // the name that it is told to take
 		}
 	}
 	for _, v := range c.plan.Env {
-		if !variableForm.MatchString(v.Name) {
+		if !variableForm().MatchString(v.Name) {
 			c.at(v.key, "name", "%s is not the name of a variable", quote(v.Name)).
 				hint("write letters, digits and underscores, such as DATABASE_URL")
 		}
@@ -151,7 +151,7 @@ func checkVariables(c *checker) {
 
 func checkUnused(c *checker) {
 	for _, v := range c.plan.Env {
-		if v.Equals == nil && !c.mentioned[v.Name] && !c.hidden.env && variableForm.MatchString(v.Name) {
+		if v.Equals == nil && !c.mentioned[v.Name] && !c.hidden.env && variableForm().MatchString(v.Name) {
 			c.at(v.key, "unused-variable", "nothing refers to the variable %s", quote(v.Name)).warn().
 				hint("remove it, or write ${{ env.%s }} where it is needed", cut(v.Name))
 		}

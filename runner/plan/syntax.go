@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"sort"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // parseYAML returns the file's one document, or nil after reporting why there is
@@ -59,14 +60,14 @@ func (s *source) secondDocument(root *yaml.Node) Position {
 	return positionOf(root)
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
+var yamlError = pattern.Lazy(`^yaml: (?:line \d+: )?(.*)$`)
 
 // explain reports a syntax error where its cause is. The library's own line is
 // often that of the enclosing block, or one too low, and it has no column. It
 // had read the file up to the line reached.
 func explain(r *report, err error, reached int) {
 	message := err.Error()
-	if match := yamlError.FindStringSubmatch(message); match != nil {
+	if match := yamlError().FindStringSubmatch(message); match != nil {
 		message = match[1]
 	}
 	line := failingLine(r.src, message, reached)

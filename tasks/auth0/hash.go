@@ -21,12 +21,12 @@ var (
 	// The other forms say by themselves what they are.
 	selfDescribing = []struct {
 		algorithm string
-		form      *regexp.Regexp
+		form      func() *regexp.Regexp
 	}{
-		{"bcrypt", regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)},
-		{"argon2", regexp.MustCompile(`^\$argon2(d|i|id)\$[^ ]+\$[^ $]+\$[^ $]+$`)},
-		{"pbkdf2", regexp.MustCompile(`^\$pbkdf2-[A-Za-z0-9-]+\$[^ ]*\$?[^ $]+\$[^ $]+$`)},
-		{"ldap", regexp.MustCompile(`^\{(?i:s?md5|s?sha[0-9]*)\}[A-Za-z0-9+/=]+$`)},
+		{"bcrypt", pattern.Lazy(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)},
+		{"argon2", pattern.Lazy(`^\$argon2(d|i|id)\$[^ ]+\$[^ $]+\$[^ $]+$`)},
+		{"pbkdf2", pattern.Lazy(`^\$pbkdf2-[A-Za-z0-9-]+\$[^ ]*\$?[^ $]+\$[^ $]+$`)},
+		{"ldap", pattern.Lazy(`^\{(?i:s?md5|s?sha[0-9]*)\}[A-Za-z0-9+/=]+$`)},
 	}
 )
 
@@ -38,7 +38,7 @@ func hashOf(text string) (movedHash, bool) {
 		return movedHash{"password_hash", text}, true
 	}
 	for _, f := range selfDescribing {
-		if f.form.MatchString(text) {
+		if f.form().MatchString(text) {
 			return custom(map[string]any{
 				"algorithm": f.algorithm, "hash": map[string]any{"value": text, "encoding": "utf8"},
 			}), true

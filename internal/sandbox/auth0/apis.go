@@ -2,15 +2,16 @@ package auth0
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // managementAPI is how the tenant keeps the identifier of its Management API,
 // which on the wire holds the domain.
 const managementAPI = "urn:auth0:management-api"
 
-var noAngle = regexp.MustCompile(`^[^<>]+$`)
+var noAngle = pattern.Lazy(`^[^<>]+$`)
 
 func noAPI() reply {
 	return notFound("The resource server does not exist.", "inexistent_resource_server")

@@ -9,9 +9,10 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // largestImport is the most that an import may be, in bytes of the request.
@@ -46,7 +47,7 @@ func (i *userImport) summary() document {
 	}
 }
 
-var bcryptHash = regexp.MustCompile(`^\$2[ab]\$10\$[./A-Za-z0-9]{53}$`)
+var bcryptHash = pattern.Lazy(`^\$2[ab]\$10\$[./A-Za-z0-9]{53}$`)
 
 // importSchema is the documented schema of a row
 // (https://auth0.com/docs/manage-users/user-migration/bulk-user-import-schema).

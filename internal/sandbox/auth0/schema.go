@@ -19,7 +19,7 @@ type schema struct {
 	kind     string // object, array, string, boolean, integer; "" for anything
 	null     bool   // null is allowed too
 	format   string // email
-	pattern  *regexp.Regexp
+	pattern  func() *regexp.Regexp
 	shortest int // characters of a string, items of an array
 	longest  int // 0 for no bound
 	enum     []string
@@ -75,8 +75,8 @@ func (s *schema) atString(v, path string) *problem {
 		return s.problem("MIN_LENGTH", path, "String is too short (%d chars), minimum %d", n, s.shortest)
 	case s.longest > 0 && n > s.longest:
 		return s.problem("MAX_LENGTH", path, "String is too long (%d chars), maximum %d", n, s.longest)
-	case s.pattern != nil && !s.pattern.MatchString(v):
-		return s.problem("PATTERN", path, "String does not match pattern %s", s.pattern)
+	case s.pattern != nil && !s.pattern().MatchString(v):
+		return s.problem("PATTERN", path, "String does not match pattern %s", s.pattern())
 	case s.format == "email" && !isEmail(v):
 		return s.problem("FORMAT", path, "Object didn't pass validation for format email: %s", v)
 	case s.enum != nil && !slices.Contains(s.enum, v):

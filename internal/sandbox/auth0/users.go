@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/medlogistics/phasegate/internal/pattern"
 )
 
 // errorCode of users that are not there.
@@ -19,9 +20,9 @@ func noUser() reply { return notFound("The user does not exist.", noUserCode) }
 const largestProfile = 10 << 10
 
 var (
-	e164       = regexp.MustCompile(`^\+[0-9]{1,15}$`)
-	unspaced   = regexp.MustCompile(`^\S*$`)
-	nameLetter = regexp.MustCompile("^[a-z0-9@^$.!`\\-#+'~_]*$")
+	e164       = pattern.Lazy(`^\+[0-9]{1,15}$`)
+	unspaced   = pattern.Lazy(`^\S*$`)
+	nameLetter = pattern.Lazy("^[a-z0-9@^$.!`\\-#+'~_]*$")
 )
 
 // userProps are the properties of a user that can be set and changed.
@@ -143,7 +144,7 @@ func checkUsername(connection document, username string, creating bool) (reply, 
 		return badRequest("Cannot set username for connection without requires_username", "invalid_body"), false
 	case username == "" && wanted && creating:
 		return badRequest("Missing username for "+name+" connection with requires_username enabled", "invalid_body"), false
-	case !nameLetter.MatchString(username):
+	case !nameLetter().MatchString(username):
 		return badRequest("Username can only contain alphanumeric characters and the following characters: '_', '+', '-', '.', '!', '#', '$', '^', '`', '~', '@' and '''.", "invalid_body"), false
 	}
 	return reply{}, true
