@@ -32,8 +32,8 @@ import (
 // mended, and one whose row is gone is reported. That holds too for what a call of
 // this step left when it was interrupted; what it needs for that is in linked.ledger
 // in the run's directory (mode 0600), ids and salted hashes, which is deleted once
-// all is done. A password that is changed meanwhile is not looked for: the account
-// has the former one. What changes after the end, auth0/verify-users finds. An
+// all is done. A password that is changed meanwhile is reported: the account has the
+// former one, and takes no other hash. What changes after the end, auth0/verify-users finds. An
 // account that is adopted gets the role and the metadata that its row asks for now.
 //
 // Users who cannot be moved are in report.ndjson in the run's directory (mode

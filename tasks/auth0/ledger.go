@@ -13,8 +13,8 @@ import (
 )
 
 // A ledger is a file of the rows whose accounts were begun and of what was read of
-// each before, as a salted hash that the database made: a line is the hash and the
-// row's id. By it, rows that have changed or gone since are told, of a million users
+// each before, as salted hashes that the database made: a line is that of the row's
+// values, that of its password's hash, and the row's id. By it, rows that have changed or gone since are told, of a million users
 // too, and also by the next call, where one was interrupted. Its first line is the
 // salt.
 type ledger struct {
@@ -46,7 +46,7 @@ func openLedger(dir string) (*ledger, error) {
 func (l *ledger) add(rows []outcome) error {
 	var lines []byte
 	for _, o := range rows {
-		lines = fmt.Appendf(lines, "%d %s\n", o.row.digest, o.row.id)
+		lines = fmt.Appendf(lines, "%d %d %s\n", o.row.digest, o.row.secret, o.row.id)
 	}
 	if _, err := l.file.Write(lines); err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
@@ -80,9 +80,13 @@ func (l *ledger) each(n int, f func([]link) error) error {
 
 func parseLine(line string) (k link, ok bool) {
 	line, whole := strings.CutSuffix(line, "\n")
-	digest, id, two := strings.Cut(line, " ")
-	number, err := strconv.ParseInt(digest, 10, 64)
-	return link{row: id, digest: number}, whole && two && err == nil
+	fields := strings.SplitN(line, " ", 3)
+	if !whole || len(fields) < 3 {
+		return k, false
+	}
+	digest, err := strconv.ParseInt(fields[0], 10, 64)
+	secret, err2 := strconv.ParseInt(fields[1], 10, 64)
+	return link{row: fields[2], digest: digest, secret: secret}, err == nil && err2 == nil
 }
 
 // close closes the ledger, and deletes it where nothing is left to be compared.

@@ -16,7 +16,9 @@ type link struct {
 	row, user string
 	version   string // of the row that was read, see row
 	digest    int64  // of that row, see table.digest
+	secret    int64  // of that row, see table.secret
 	changed   bool   // the row was not linked since it is another by now
+	reset     bool   // the row's password hash is another by now
 }
 
 // apart is how many links are worth two connections: each has a processor of the
@@ -110,21 +112,29 @@ func (t *table) notLinked(ctx context.Context, conn *pgx.Conn, links []link) ([]
 }
 
 // strayed returns those of the links whose rows are not any more what they were
-// read as, with the same Auth0 id.
+// read as, with the same Auth0 id. It tells of each whether its password is another.
 func (t *table) strayed(ctx context.Context, links []link) (strayed []link, err error) {
 	rows, users, digests := columnsOf(links)
 	u := t.users
+	secrets := make([]int64, len(links))
+	for i, l := range links {
+		secrets[i] = l.secret
+	}
 	query := fmt.Sprintf(`
-		select link_row, link_user, link_digest, true
-		  from unnest($1::text[], $2::text[], $3::bigint[]) as links(link_row, link_user, link_digest)
-		 where not exists (select from %s where %s = link_row::%s and %s = link_user and %s = link_digest and %s)`,
-		u.sanitized(), quote(u.ID), t.idType, quote(u.Auth0ID), t.digest(), u.condition())
+		select link_row, link_user, link_digest, exists (select from %[1]s where %[2]s = link_row::%[3]s and %[6]s <> link_secret)
+		  from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) as links(link_row, link_user, link_digest, link_secret)
+		 where not exists (select from %[1]s where %[2]s = link_row::%[3]s and %[4]s = link_user and %[5]s = link_digest
+		                      and %[6]s = link_secret and %[7]s)`,
+		u.sanitized(), quote(u.ID), t.idType, quote(u.Auth0ID), t.digest(), t.secret(), u.condition())
 	err = t.do(ctx, "look for rows that changed", func(conn *pgx.Conn) error {
-		found, err := conn.Query(ctx, query, rows, users, digests)
+		found, err := conn.Query(ctx, query, rows, users, digests, secrets)
 		if err != nil {
 			return err
 		}
-		strayed, err = pgx.CollectRows(found, scanLink)
+		strayed, err = pgx.CollectRows(found, func(r pgx.CollectableRow) (l link, err error) {
+			err = r.Scan(&l.row, &l.user, &l.digest, &l.reset)
+			return l, err
+		})
 		return err
 	})
 	return strayed, err

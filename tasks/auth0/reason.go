@@ -21,6 +21,7 @@ const (
 	badID          reason = "id-not-usable"
 	badHash        reason = "password-hash"
 	rowChanged     reason = "row-changed"
+	passwordReset  reason = "password-changed"
 	refused        reason = "refused"
 )
 
@@ -59,6 +60,8 @@ func (r reason) advice() string {
 		return "the import jobs with this user came to nothing: look in the tenant's log, then run again"
 	case rowChanged:
 		return "the row was deleted, left out by users.where or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
+	case passwordReset:
+		return "the row's password hash changed while the user moved, and no account can be given another one: tell the user to set a new password, or that the former one counts"
 	case refused:
 		return "look up the status and the errorCode in the documentation of POST /api/v2/users"
 	case jobUnderWay:

@@ -83,11 +83,11 @@ func (m *mover) recall(ctx context.Context) error {
 
 // review looks for rows that were changed or deleted after their accounts were
 // begun, mends the accounts of those changed and reports those of which nothing is
-// left but the account. It returns how many it has mended. What has no Auth0 id is
+// left but the account, and those whose password is another. It returns how many it has mended. What has no Auth0 id is
 // for the sweeps.
 func (m *mover) review(ctx context.Context) (mended int, err error) {
 	err = m.strays(ctx, func(some []stray) error {
-		var changed []outcome
+		var changed, reset []outcome
 		for _, s := range some {
 			o := outcome{row: s.row, user: s.user, changed: true}
 			_, known := m.failed[s.link.row]
@@ -95,6 +95,9 @@ func (m *mover) review(ctx context.Context) (mended int, err error) {
 			case known || s.there && s.row.auth0ID == "":
 			case s.there && s.row.auth0ID == s.user:
 				changed = append(changed, o)
+				if s.reset {
+					reset = append(reset, o)
+				}
 			default:
 				o.row.id = s.link.row
 				if err := m.reportOrphan(ctx, o); err != nil {
@@ -104,6 +107,11 @@ func (m *mover) review(ctx context.Context) (mended int, err error) {
 		}
 		n, err := m.mendAll(ctx, changed)
 		mended += n
+		for _, o := range reset {
+			if _, known := m.failed[o.row.id]; !known {
+				err = errors.Join(err, m.note(o.failed(passwordReset, nil)))
+			}
+		}
 		return err
 	})
 	return mended, err

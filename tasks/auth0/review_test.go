@@ -151,6 +151,54 @@ func TestARowThatCouldNotBeMendedIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// No account can be given another hash: who has the former password is reported,
+// whether the row was linked by then or not, and gets everything else.
+func TestPasswordsThatChangeWhileUsersMoveAreReported(t *testing.T) {
+	t.Parallel()
+	for name, linked := range map[string]bool{"before it is linked": false, "after it is linked": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sceneOf(t, users(120), emulator.Config{Plan: emulator.Unlimited, Jobs: emulator.JobSpeed{Start: 200 * time.Millisecond}})
+			s.wards()
+			secret, both := s.nth(3), s.nth(30)
+			env, done := tasktest.Env(t), false
+			change := func() {
+				done = true
+				s.exec("update users set hashed_password = $1 where id = any($2::text[]::uuid[])", s.text("select hashed_password from users where id = $1", s.nth(9)), []string{secret, both})
+				s.change(both)
+			}
+			env.Progress = func(int64, int64, string) {
+				if linked && !done && s.number("select count(auth0_user_id) from users where id = any($1::text[]::uuid[])", []string{secret, both}) == 2 {
+					change()
+				}
+			}
+			changed := make(chan struct{})
+			if !linked {
+				s.tenant.Fault(emulator.Fault{Endpoint: "POST /api/v2/roles/{id}/users", Count: 1, Do: emulator.HangAfter(time.Second)})
+				go func() {
+					defer close(changed)
+					eventually(t, "roles are given", func() bool { return s.tenant.Disturbed() > 0 })
+					change()
+				}()
+			} else {
+				close(changed)
+			}
+			i, v := s.withWards("import")
+			i.Users.PasswordHash = "hashed_password"
+			r, err := i.Run(t.Context(), env)
+			must(t, err)
+			<-changed
+			if !done || r.Created != 120 || r.Permanent != 2 || r.Transient != 0 || r.ByReason[string(passwordReset)] != 2 {
+				t.Errorf("the receipt says %+v", r)
+			}
+			s.tableSays(r.Table, map[string]reason{secret: passwordReset, both: passwordReset})
+			s.isAsItsRow(both)
+			s.verified(v, 0)
+			s.exactlyOnce(0)
+		})
+	}
+}
+
 // What an interrupted call has begun is compared by the next one, however long
 // after.
 func TestRowsThatChangeBetweenAKillAndTheNextCallAreMended(t *testing.T) {

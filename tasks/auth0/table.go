@@ -28,6 +28,7 @@ type row struct {
 	hash     string // of the password
 	version  string // of the row itself: every update makes a new one
 	digest   int64  // see table.digest
+	secret   int64  // see table.secret
 }
 
 // table reads and links the users. It makes its connection again when that is
@@ -124,12 +125,20 @@ func (t *table) digest() string {
 	return fmt.Sprintf("hashtextextended(concat_ws(E'\\x1f', %s), %d)", strings.Join(t.values(), ", "), t.salt)
 }
 
+// secret returns the SQL of a salted hash of a row's password hash.
+func (t *table) secret() string {
+	if t.salt == 0 || t.users.PasswordHash == "" {
+		return "0::bigint"
+	}
+	return fmt.Sprintf("hashtextextended(%s, %d)", optional(t.users.PasswordHash), t.salt)
+}
+
 // selection is the start of every query for rows, in the order of scan. The
 // columns get names of their own: "order by id" would else mean the id as text.
 func (t *table) selection() string {
 	u := t.users
 	columns := append(t.values(), quote(u.ID)+"::text", "coalesce("+quote(u.Auth0ID)+", '')", optional(u.PasswordHash),
-		"xmin::text", t.digest())
+		"xmin::text", t.digest(), t.secret())
 	for i, sql := range columns {
 		columns[i] = fmt.Sprintf("%s as row_%d", sql, i+1)
 	}
@@ -156,7 +165,7 @@ func literal(text string) string {
 func scan(r pgx.CollectableRow) (row, error) {
 	var out row
 	err := r.Scan(&out.email, &out.role, &out.name, &out.verified, &out.appMeta, &out.userMeta,
-		&out.id, &out.auth0ID, &out.hash, &out.version, &out.digest)
+		&out.id, &out.auth0ID, &out.hash, &out.version, &out.digest, &out.secret)
 	return out, err
 }
 
