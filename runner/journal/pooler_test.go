@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/medlogistics/phasegate/internal/pooler"
 	"github.com/medlogistics/phasegate/internal/sandbox/pgbouncertest"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -24,7 +25,7 @@ func TestPoolerThatSharesSessionsIsRefused(t *testing.T) {
 			t.Parallel()
 			dsn := postgrestest.Database(t)
 			_, err := OpenPostgres(t.Context(), pgbouncertest.Through(t, dsn, mode).Reveal())
-			if !errors.Is(err, errPooled) || !strings.Contains(task.HintOf(err), "server's own address") {
+			if !errors.Is(err, pooler.ErrShared) || !strings.Contains(task.HintOf(err), "server's own address") {
 				t.Errorf("%v (%s)", err, task.HintOf(err))
 			}
 			if query[bool](t, dsn.Reveal(), `select exists (select from pg_namespace where nspname = 'phasegate')`) {
@@ -64,7 +65,7 @@ func TestPoolerAtWorkIsRefused(t *testing.T) {
 	defer others.Wait()
 	defer cancel()
 	for range 10 {
-		if _, err := OpenPostgres(t.Context(), through); !errors.Is(err, errPooled) {
+		if _, err := OpenPostgres(t.Context(), through); !errors.Is(err, pooler.ErrShared) {
 			t.Errorf("%v", err)
 		}
 	}

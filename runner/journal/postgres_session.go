@@ -75,7 +75,7 @@ func passing(err error) bool {
 // broke, or the server is stopping, starting, full of connections or busy.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 func mayPass(err error, broken bool) bool {
-	if errors.Is(err, errPooled) || errors.Is(err, errNoSession) {
+	if pooled(err) {
 		return false
 	}
 	server, ok := errors.AsType[*pgconn.PgError](err)
