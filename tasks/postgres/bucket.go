@@ -11,16 +11,20 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // A bucket is a second place in storage that speaks S3's protocol.
 type bucket struct {
-	client       *minio.Client
+	client       *s3.Client
 	name, prefix string
 }
 
@@ -69,21 +73,20 @@ func (b *Backup) endpoint() (*url.URL, error) {
 	return endpoint, nil
 }
 
+// bucket asks only for the checksums that every storage knows, and names the bucket
+// in the path where the endpoint is not Amazon's own.
 func (b *Backup) bucket() (place, error) {
-	endpoint, err := b.endpoint()
-	if err != nil {
-		return nil, err
+	options := s3.Options{
+		Region:                     b.CopyRegion,
+		Credentials:                credentials.NewStaticCredentialsProvider(b.CopyAccessKey.Reveal(), b.CopySecretKey.Reveal(), ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	}
-	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:  credentials.NewStaticV4(b.CopyAccessKey.Reveal(), b.CopySecretKey.Reveal(), ""),
-		Secure: endpoint.Scheme == "https",
-		Region: b.CopyRegion,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("use the storage at %s: %w", endpoint.Host, err)
+	if b.CopyEndpoint != "" {
+		options.BaseEndpoint, options.UsePathStyle = aws.String(b.CopyEndpoint), true
 	}
 	name, prefix := b.bucketName()
-	return bucket{client, name, prefix}, nil
+	return bucket{s3.New(options), name, prefix}, nil
 }
 
 func (b bucket) close() {}
@@ -91,35 +94,46 @@ func (b bucket) close() {}
 func (b bucket) path(name string) string { return "s3://" + path.Join(b.name, b.prefix, name) }
 
 func (b bucket) open(ctx context.Context, name string) (io.ReadCloser, error) {
-	object, err := b.client.GetObject(ctx, b.name, path.Join(b.prefix, name), minio.GetObjectOptions{})
-	if err == nil {
-		_, err = object.Stat()
-	}
-	if minio.ToErrorResponse(err).Code == minio.NoSuchKey {
+	object, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: b.key(name)})
+	if said, ok := errors.AsType[smithy.APIError](err); ok && said.ErrorCode() == "NoSuchKey" {
 		return nil, errors.Join(fs.ErrNotExist, err)
 	}
-	return object, explain(err)
+	if err != nil {
+		return nil, explain(err)
+	}
+	return object.Body, nil
 }
 
 // put writes an object. The storage takes it whole or not at all: parts that a
 // killed process has sent are no object, and the bucket's own rules clear them
-// away.
+// away; where it only fails, they are taken back.
 func (b bucket) put(ctx context.Context, name string, from *os.File) error {
-	info, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	_, err = b.client.PutObject(ctx, b.name, path.Join(b.prefix, name), from, info.Size(),
-		minio.PutObjectOptions{ContentType: "application/octet-stream", NumThreads: 2})
+	upload := transfermanager.New(b.client, func(o *transfermanager.Options) {
+		o.PartSizeBytes, o.Concurrency, o.FailTimeout = partSize, 2, 5*time.Second
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	})
+	_, err := upload.UploadObject(ctx, &transfermanager.UploadObjectInput{
+		Bucket: &b.name, Key: b.key(name), Body: from, ContentType: aws.String("application/octet-stream"),
+	})
 	return explain(err)
 }
 
+func (b bucket) key(name string) *string { return aws.String(path.Join(b.prefix, name)) }
+
+// partSize is in bytes; a storage takes 10,000 parts of an object, and more of a
+// very large one are made larger.
+const partSize = 16 << 20
+
 // explain tells what to do about what the storage has said.
 func explain(err error) error {
-	switch minio.ToErrorResponse(err).Code {
-	case minio.NoSuchBucket:
+	said, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return err
+	}
+	switch said.ErrorCode() {
+	case "NoSuchBucket":
 		return task.Hint(err, "make the bucket first, or mend its name in copy_to")
-	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch":
+	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		return task.Hint(err, "give copy_access_key and copy_secret_key of an account that may read and write there")
 	}
 	return err

@@ -61,13 +61,22 @@ func toBucket(dsn redact.Secret, dir, endpoint string) *postgres.Backup {
 	return b
 }
 
+// pictures is a table of 20 MB that cannot be compressed: its backup is sent in two parts.
+var pictures = smaller + `;
+create table pictures as
+select n, (select string_agg(uuid_send(gen_random_uuid()), '') from generate_series(n, n + 63)) as picture
+  from generate_series(1, 20000) n;`
+
 func TestBackupIsCopiedToABucketAndReadBack(t *testing.T) {
 	t.Parallel()
 	endpoint, backend := storage(t, nil)
-	dsn, dir, env := database(t, smaller), t.TempDir(), tasktest.Env(t)
+	dsn, dir, env := database(t, pictures), t.TempDir(), tasktest.Env(t)
 	receipt, err := toBucket(dsn, dir, endpoint).Run(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if receipt.Bytes < 17<<20 {
+		t.Errorf("the backup has %d bytes, which is one part", receipt.Bytes)
 	}
 	if want := "s3://backups/wards/" + filepath.Base(receipt.File); receipt.Copy != want {
 		t.Errorf("the copy is %s, want %s", receipt.Copy, want)
