@@ -13,12 +13,12 @@ import (
 
 // A link is a row's id and the user_id of its account.
 type link struct {
-	row, user string
-	version   string // of the row that was read, see row
-	digest    int64  // of that row, see table.digest
-	secret    int64  // of that row, see table.secret
-	changed   bool   // the row was not linked since it is another by now
-	reset     bool   // the row's password hash is another by now
+	row, user   string
+	version     string // of the row that was read, see row
+	digest      int64  // of that row, see table.digest
+	secret      int64  // of that row, see table.secret
+	changed     bool   // the row was not linked since it is another by now
+	newPassword bool   // the row's password hash is another by now
 }
 
 // apart is how many links are worth two connections: each has a processor of the
@@ -132,7 +132,7 @@ func (t *table) strayed(ctx context.Context, links []link) (strayed []link, err 
 			return err
 		}
 		strayed, err = pgx.CollectRows(found, func(r pgx.CollectableRow) (l link, err error) {
-			err = r.Scan(&l.row, &l.user, &l.digest, &l.reset)
+			err = r.Scan(&l.row, &l.user, &l.digest, &l.newPassword)
 			return l, err
 		})
 		return err

@@ -11,18 +11,18 @@ type reason string
 
 // The reasons that last until somebody mends the row, the account or the tenant.
 const (
-	noAddress      reason = "no-email"
-	invalidAddress reason = "invalid-email"
-	twinAddress    reason = "duplicate-email"
-	foreignAccount reason = "conflict"
-	otherAddress   reason = "email-differs"
-	weakPassword   reason = "password-policy"
-	unmappedRole   reason = "role-not-mapped"
-	badID          reason = "id-not-usable"
-	badHash        reason = "password-hash"
-	rowChanged     reason = "row-changed"
-	passwordReset  reason = "password-changed"
-	refused        reason = "refused"
+	noAddress       reason = "no-email"
+	invalidAddress  reason = "invalid-email"
+	twinAddress     reason = "duplicate-email"
+	foreignAccount  reason = "conflict"
+	otherAddress    reason = "email-differs"
+	weakPassword    reason = "password-policy"
+	unmappedRole    reason = "role-not-mapped"
+	badID           reason = "id-not-usable"
+	badHash         reason = "password-hash"
+	rowChanged      reason = "row-changed"
+	passwordChanged reason = "password-changed"
+	refused         reason = "refused"
 )
 
 // The reasons that may be gone the next time.
@@ -60,7 +60,7 @@ func (r reason) advice() string {
 		return "the import jobs with this user came to nothing: look in the tenant's log, then run again"
 	case rowChanged:
 		return "the row was deleted, left out by users.where or linked to another account meanwhile: delete the account of this user_id if nobody needs it"
-	case passwordReset:
+	case passwordChanged:
 		return "the row's password hash changed while the user moved, and no account can be given another one: tell the user to set a new password, or that the former one counts"
 	case refused:
 		return "look up the status and the errorCode in the documentation of POST /api/v2/users"

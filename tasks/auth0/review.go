@@ -83,11 +83,11 @@ func (m *mover) recall(ctx context.Context) error {
 
 // review looks for rows that were changed or deleted after their accounts were
 // begun, mends the accounts of those changed and reports those of which nothing is
-// left but the account, and those whose password is another. It returns how many it has mended. What has no Auth0 id is
-// for the sweeps.
+// left but the account, and those whose password is another. It returns how many it
+// has mended. What has no Auth0 id is for the sweeps.
 func (m *mover) review(ctx context.Context) (mended int, err error) {
 	err = m.strays(ctx, func(some []stray) error {
-		var changed, reset []outcome
+		var changed, newPasswords []outcome
 		for _, s := range some {
 			o := outcome{row: s.row, user: s.user, changed: true}
 			_, known := m.failed[s.link.row]
@@ -95,8 +95,8 @@ func (m *mover) review(ctx context.Context) (mended int, err error) {
 			case known || s.there && s.row.auth0ID == "":
 			case s.there && s.row.auth0ID == s.user:
 				changed = append(changed, o)
-				if s.reset {
-					reset = append(reset, o)
+				if s.newPassword {
+					newPasswords = append(newPasswords, o)
 				}
 			default:
 				o.row.id = s.link.row
@@ -107,9 +107,9 @@ func (m *mover) review(ctx context.Context) (mended int, err error) {
 		}
 		n, err := m.mendAll(ctx, changed)
 		mended += n
-		for _, o := range reset {
+		for _, o := range newPasswords {
 			if _, known := m.failed[o.row.id]; !known {
-				err = errors.Join(err, m.note(o.failed(passwordReset, nil)))
+				err = errors.Join(err, m.note(o.failed(passwordChanged, nil)))
 			}
 		}
 		return err

@@ -188,10 +188,10 @@ func TestPasswordsThatChangeWhileUsersMoveAreReported(t *testing.T) {
 			r, err := i.Run(t.Context(), env)
 			must(t, err)
 			<-changed
-			if !done || r.Created != 120 || r.Permanent != 2 || r.Transient != 0 || r.ByReason[string(passwordReset)] != 2 {
+			if !done || r.Created != 120 || r.Permanent != 2 || r.Transient != 0 || r.ByReason[string(passwordChanged)] != 2 {
 				t.Errorf("the receipt says %+v", r)
 			}
-			s.tableSays(r.Table, map[string]reason{secret: passwordReset, both: passwordReset})
+			s.tableSays(r.Table, map[string]reason{secret: passwordChanged, both: passwordChanged})
 			s.isAsItsRow(both)
 			s.verified(v, 0)
 			s.exactlyOnce(0)
