@@ -23,6 +23,7 @@ require (
 	github.com/sethvargo/go-envconfig v1.4.3
 	github.com/sourcegraph/jsonrpc2 v0.2.3
 	github.com/spf13/cobra v1.10.2
+	github.com/twmb/murmur3 v1.2.2
 	golang.org/x/crypto v0.57.0
 	golang.org/x/oauth2 v0.32.0
 	golang.org/x/sys v0.49.0

@@ -53,6 +53,6 @@ func printRestored(w io.Writer, pass *pass) {
 	for _, t := range pass.restored {
 		rows += t.Rows
 	}
-	fmt.Fprintf(w, "  The rollback restored %d tables with %d rows; each equals the one before, by the SHA-256 of every row.\n",
+	fmt.Fprintf(w, "  The rollback restored %d tables with %d rows; each equals the one before, by a hash of every row.\n",
 		len(pass.restored), rows)
 }

@@ -100,6 +100,10 @@ func (s *Snapshot) readAll(ctx context.Context, work <-chan *Table, read func(co
 	if err := beginRead(ctx, conn, s.ID, s.lockWait); err != nil {
 		return err
 	}
+	// The sessions are enough: more processes would only take the server's time.
+	if _, err := conn.Exec(ctx, "set local max_parallel_workers_per_gather to 0"); err != nil {
+		return fmt.Errorf("begin to read the tables: %w", err)
+	}
 	for t := range work {
 		if err := read(ctx, conn, t); err != nil {
 			return err

@@ -19,8 +19,8 @@ import (
 // while it is being written, and every table and the large objects in it are
 // compared with the moment of the database at which it was taken. A sequence
 // belongs to no moment; it has to stand between where it stood before and after.
-// The application may go on working meanwhile; schema changes wait. Once the file
-// is on the disk its checksum is read back from there.
+// The application may go on working meanwhile; schema changes wait. The file is
+// read back from the disk, not from the system's memory.
 //
 // Beside the file lies its metadata, with a row count and a content hash for
 // each table, and what the database consists of otherwise, for phasegate backup
@@ -165,39 +165,50 @@ func (b *Backup) Files() []string {
 
 // Check looks at the server, the client programs, the privileges and the disk.
 func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
+	_, err := b.look(ctx)
+	return err
+}
+
+// means is what a backup is made with.
+type means struct {
+	dump, restore tool
+	size          task.Bytes // see archiveSize
+}
+
+// look is Check, and returns what it found.
+func (b *Backup) look(ctx context.Context) (with means, err error) {
 	if err := mayWrite(b.Directory); err != nil {
-		return err
+		return with, err
 	}
 	if _, err := b.allRecipients(); err != nil {
-		return err
+		return with, err
 	}
 	if b.CopyTo != "" && !strings.HasPrefix(b.CopyTo, "s3://") {
 		if err := mayWrite(b.CopyTo); err != nil {
-			return err
+			return with, err
 		}
 	}
 	conn, err := pg.Connect(ctx, b.DSN)
 	if err != nil {
-		return err
+		return with, err
 	}
 	defer pg.Close(conn)
 	if err := pg.Direct(ctx, conn); err != nil {
-		return err
+		return with, err
 	}
-	if _, _, err := dumpTools(ctx, conn); err != nil {
-		return err
+	if with.dump, with.restore, err = dumpTools(ctx, conn); err != nil {
+		return with, err
 	}
 	if err := permitted(ctx, conn, conn.Config().Database, ForBackup); err != nil {
-		return err
+		return with, err
 	}
 	if _, err := conn.Exec(ctx, "begin; "+pg.LockTimeout(b.LockWait)); err != nil {
-		return fmt.Errorf("begin to look at the tables: %w", err)
+		return with, fmt.Errorf("begin to look at the tables: %w", err)
 	}
-	size, err := archiveSize(ctx, conn)
-	if err != nil {
-		return err
+	if with.size, err = archiveSize(ctx, conn); err != nil {
+		return with, err
 	}
-	return room(b.Directory, size, b.Reserve)
+	return with, room(b.Directory, with.size, b.Reserve)
 }
 
 // Run makes the backup, unless an earlier call of this step has.
@@ -218,7 +229,8 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	if receipt, ok, err := b.finished(ctx, env); err != nil || ok {
 		return receipt, err
 	}
-	if err := b.Check(ctx, env); err != nil {
+	with, err := b.look(ctx)
+	if err != nil {
 		return BackupReceipt{}, err
 	}
 	config, err := pg.Parse(b.DSN)
@@ -230,7 +242,7 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 	if err := env.Save(BackupReceipt{File: file, Metadata: file + metadataSuffix, Database: config.Database}); err != nil {
 		return BackupReceipt{}, err
 	}
-	metadata, err := b.make(ctx, env, dir, file)
+	metadata, err := b.make(ctx, env, with, dir, file)
 	if err != nil {
 		return BackupReceipt{}, fmt.Errorf("back up database %s: %w", config.Database, err)
 	}
@@ -287,7 +299,7 @@ func (b *Backup) finished(ctx context.Context, env *task.Env) (BackupReceipt, bo
 
 // make writes and proves the archive and gives it its name. What it leaves when
 // it fails is removed.
-func (b *Backup) make(ctx context.Context, env *task.Env, dir *directory, file string) (m Metadata, err error) {
+func (b *Backup) make(ctx context.Context, env *task.Env, with means, dir *directory, file string) (m Metadata, err error) {
 	partial := file + partialSuffix
 	defer func() {
 		if err != nil {
@@ -295,7 +307,7 @@ func (b *Backup) make(ctx context.Context, env *task.Env, dir *directory, file s
 			_ = os.Remove(file + metadataSuffix + partialSuffix)
 		}
 	}()
-	m, err = b.dump(ctx, env, partial)
+	m, err = b.dump(ctx, env, with, partial)
 	if err != nil {
 		return m, err
 	}

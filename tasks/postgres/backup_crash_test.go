@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/postgres"
 )
 
 func TestBackupOfAnEarlierCallIsNotMadeAgain(t *testing.T) {
@@ -125,6 +127,33 @@ func TestBackupThatCannotBeWrittenSaysWhyAndLeavesNothing(t *testing.T) {
 	_ = child.Wait()
 	if left := files(t, dir); len(left) > 0 {
 		t.Errorf("left %q", left)
+	}
+}
+
+func TestBackupThatTheDiskGivesBackChangedIsNotProven(t *testing.T) {
+	t.Parallel()
+	// Compressed, it has several blocks, and is read back when it is whole.
+	dsn := database(t, "create table t as select md5(i::text) as v from generate_series(1, 50000) i")
+	for level, b := range map[postgres.Level]*postgres.Backup{
+		postgres.Counts: backup(dsn, t.TempDir()),
+		postgres.Full:   backup(dsn, t.TempDir()),
+	} {
+		b.Level = level
+		env := tasktest.Env(t)
+		damage := sync.OnceFunc(func() {
+			partial := filepath.Join(b.Directory, files(t, b.Directory)[0])
+			flip(t, partial, 1000)
+		})
+		env.Progress = func(done, _ int64, _ string) {
+			if done > 1<<20 {
+				damage()
+			}
+		}
+		_, err := b.Run(t.Context(), env)
+		wantError(t, err, "the disk gives other bytes than were written to it", "look at the disk")
+		if left := files(t, b.Directory); !errors.Is(err, postgres.ErrDamaged) || len(left) > 0 {
+			t.Errorf("%s: %v, and left %q", level, err, left)
+		}
 	}
 }
 

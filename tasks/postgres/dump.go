@@ -22,7 +22,7 @@ import (
 // dump writes the archive to path and, at the same time, reads the tables in the
 // same snapshot and the file back. It returns when the file is on the disk and
 // proven.
-func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata, error) {
+func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path string) (Metadata, error) {
 	keys, err := b.keys()
 	if err != nil {
 		return Metadata{}, err
@@ -32,16 +32,13 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 		return Metadata{}, err
 	}
 	defer snapshot.Close()
-	m, dump, err := b.describe(ctx, snapshot)
+	m, err := b.describe(ctx, snapshot)
 	if err != nil {
 		return m, err
 	}
-	size, err := archiveSize(ctx, snapshot.Conn())
-	if err != nil {
-		return m, err
-	}
+	m.Tools = toolVersions(with.dump, with.restore)
 	m.warn(env.Log)
-	written := func(n int64) { env.Progress(min(n, int64(size)), int64(size), "bytes") }
+	written := func(n int64) { env.Progress(min(n, int64(with.size)), int64(with.size), "bytes") }
 	archive, err := createArchive(path, keys.recipients, written)
 	if err != nil {
 		return m, err
@@ -50,12 +47,12 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 	var contents format.Contents
 	err = together(ctx,
 		func(ctx context.Context) error { return snapshot.Read(ctx, m.Tables, b.Jobs, b.reader()) },
-		func(ctx context.Context) error { return b.readLarge(ctx, snapshot.Conn(), &m.LargeObjects) },
+		func(ctx context.Context) error { return b.readOther(ctx, snapshot.Conn(), &m) },
 		func(ctx context.Context) error {
-			return archive.write(func() error { return b.runDump(ctx, dump, snapshot.ID, m.Encoding, archive) })
+			return archive.write(func() error { return b.runDump(ctx, with.dump, snapshot.ID, m.Encoding, archive) })
 		},
 		func(ctx context.Context) (err error) {
-			contents, err = readBack(ctx, archive, keys)
+			contents, m.SHA256, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
 			return err
 		},
 	)
@@ -63,9 +60,6 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 		return m, err
 	}
 	m.describeFile(archive, keys)
-	if err := archive.settle(func(done, total int64) { env.Progress(done, total, "bytes") }); err != nil {
-		return m, err
-	}
 	after, err := pg.Sequences(ctx, snapshot.Conn())
 	if err != nil {
 		return m, err
@@ -73,21 +67,31 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, path string) (Metadata
 	return m, m.prove(contents, pg.SequencesBetween(m.Sequences, after, contents.Sequences))
 }
 
-// readBack reads the archive's file while it grows, as a restore would.
-func readBack(ctx context.Context, archive *archive, keys keys) (format.Contents, error) {
-	source := newSource(archive.follow(ctx), keys.throwaway, func(int64) {})
+// readBack reads the archive from the disk while it grows, as a restore would, and
+// returns the SHA-256 of what the disk gave too. It calls progress with the bytes that
+// were read of the file once that is whole.
+func readBack(ctx context.Context, archive *archive, keys keys, progress func(read int64)) (format.Contents, string, error) {
+	source := newSource(archive.follow(ctx), keys.throwaway, func(n int64) {
+		if archive.growth.whole() {
+			progress(n)
+		}
+	})
 	defer source.Close()
 	contents, err := format.Read(source)
 	if errors.Is(err, format.ErrVersion) {
-		return contents, task.Hint(err, "use the client programs of PostgreSQL 18 or older, named in PG_BIN")
+		return contents, "", task.Hint(err, "use the client programs of PostgreSQL 18 or older, named in PG_BIN")
 	}
 	if failed := archive.growth.failure(); failed != nil {
-		return contents, failed // its writer's error, not ours
+		return contents, "", failed // its writer's error, not ours
+	}
+	if source.err != nil {
+		return contents, "", task.Hint(fmt.Errorf("%w: the disk gives other bytes than were written to it: %w", ErrDamaged, source.err),
+			"look at the disk, or name a directory on another one")
 	}
 	if err != nil {
-		return contents, fmt.Errorf("read the archive back: %w", err)
+		return contents, "", fmt.Errorf("read the archive back: %w", err)
 	}
-	return contents, nil
+	return contents, source.sum(), nil
 }
 
 // together runs the functions at the same time. The first that fails ends the
@@ -107,12 +111,19 @@ func together(ctx context.Context, functions ...func(context.Context) error) err
 	return context.Cause(ctx)
 }
 
-// readLarge reads the large objects at the chosen level.
-func (b *Backup) readLarge(ctx context.Context, conn *pgx.Conn, into *pg.LargeObjects) (err error) {
+// readOther reads what the database has beside tables: the large objects at the
+// chosen level.
+func (b *Backup) readOther(ctx context.Context, conn *pgx.Conn, m *Metadata) (err error) {
+	if m.Objects, err = pg.Objects(ctx, conn); err != nil {
+		return err
+	}
+	if m.Roles, err = pg.Roles(ctx, conn); err != nil {
+		return err
+	}
 	if b.Level == Counts {
-		*into, err = pg.CountLarge(ctx, conn)
+		m.LargeObjects, err = pg.CountLarge(ctx, conn)
 	} else {
-		*into, err = pg.SumLarge(ctx, conn)
+		m.LargeObjects, err = pg.SumLarge(ctx, conn)
 	}
 	return err
 }
@@ -125,43 +136,33 @@ func (b *Backup) reader() func(context.Context, *pgx.Conn, *pg.Table) error {
 	return pg.Sum
 }
 
-// describe collects what is known before a row is read.
-func (b *Backup) describe(ctx context.Context, snapshot *pg.Snapshot) (Metadata, tool, error) {
+// describe collects what has to be known before the archive is begun.
+func (b *Backup) describe(ctx context.Context, snapshot *pg.Snapshot) (m Metadata, err error) {
 	conn := snapshot.Conn()
-	dump, restore, err := dumpTools(ctx, conn)
-	if err != nil {
-		return Metadata{}, tool{}, err
-	}
-	m := Metadata{
+	m = Metadata{
 		Format: metadataFormat, Archive: archiveFormat, Level: b.Level,
 		Snapshot: snapshot.Visible, TakenAt: snapshot.Taken.UTC(),
 		Encoding:   pg.ClientEncoding(conn.PgConn().ParameterStatus("server_encoding")),
-		PlanDigest: b.PlanDigest, Run: b.RunID, Commit: b.Commit, Tools: toolVersions(dump, restore),
+		PlanDigest: b.PlanDigest, Run: b.RunID, Commit: b.Commit,
 	}
 	seen, err := describeServer(ctx, conn)
 	if err != nil {
-		return m, dump, err
+		return m, err
 	}
 	m.Database, m.ServerVersion = seen.Database, seen.ServerVersion
 	if m.Server, m.LogicalSlots, err = identify(ctx, conn); err != nil {
-		return m, dump, err
+		return m, err
 	}
 	if m.Tables, err = pg.Tables(ctx, conn); err != nil {
-		return m, dump, err
-	}
-	if m.Objects, err = pg.Objects(ctx, conn); err != nil {
-		return m, dump, err
-	}
-	if m.Roles, err = pg.Roles(ctx, conn); err != nil {
-		return m, dump, err
+		return m, err
 	}
 	m.Sequences, err = pg.Sequences(ctx, conn)
-	return m, dump, err
+	return m, err
 }
 
 // describeFile notes what is known of the file when it is written.
 func (m *Metadata) describeFile(a *archive, k keys) {
-	m.ArchiveBytes, m.Bytes, m.SHA256 = a.in, a.out, a.sum()
+	m.ArchiveBytes, m.Bytes = a.in, a.out
 	m.Encryption, m.Recipients = k.method(), len(k.recipients)-len(k.throwaway)
 }
 

@@ -6,6 +6,7 @@ import (
 )
 
 // A growth is how far a file has been written, for whoever reads it meanwhile.
+// Its writer tells of it in steps.
 type growth struct {
 	mu    sync.Mutex
 	more  *sync.Cond
@@ -15,26 +16,33 @@ type growth struct {
 
 func (g *growth) init() { g.more = sync.NewCond(&g.mu) }
 
-// grow notes that n more bytes are in the file.
-func (g *growth) grow(n int64) {
+// grow notes how many bytes are in the file.
+func (g *growth) grow(size int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.size += n
+	g.size = size
 	g.more.Broadcast()
 }
 
-// end notes that nothing more comes, since the file is whole if err is nil. Only
-// the first call counts.
-func (g *growth) end(err error) {
+// end notes that nothing more comes, since the file is whole with so many bytes if
+// err is nil. Only the first call counts.
+func (g *growth) end(size int64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err == nil {
-		err = io.EOF
+	if g.ended != nil {
+		return
 	}
-	if g.ended == nil {
-		g.ended = err
+	if g.ended = err; err == nil {
+		g.size, g.ended = size, io.EOF
 	}
 	g.more.Broadcast()
+}
+
+// whole tells whether all of the file is there.
+func (g *growth) whole() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ended == io.EOF //nolint:errorlint // set by end alone
 }
 
 // failure is why the file will not be whole, nil if it is or may be.
@@ -47,8 +55,8 @@ func (g *growth) failure() error {
 	return g.ended
 }
 
-// beyond waits until there are bytes behind the first at of them, and returns
-// how many. At the end of a whole file the error is io.EOF.
+// beyond waits until there are bytes behind the first at of them, and returns how
+// many there are in all. At the end of a whole file the error is io.EOF.
 func (g *growth) beyond(at int64) (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,7 +64,7 @@ func (g *growth) beyond(at int64) (int64, error) {
 		g.more.Wait()
 	}
 	if g.size > at && (g.ended == nil || g.ended == io.EOF) { //nolint:errorlint // set by end alone
-		return g.size - at, nil
+		return g.size, nil
 	}
 	return 0, g.ended
 }

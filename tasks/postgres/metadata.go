@@ -20,7 +20,7 @@ import (
 // Metadata is what is known of a backup. It lies beside the backup's file, under
 // the same name with ".json" behind it, and a backup without it does not count.
 type Metadata struct {
-	Format        string            `json:"format"`                // "phasegate-backup/1"
+	Format        string            `json:"format"`                // "phasegate-backup/2"
 	Database      string            `json:"database"`              // its name when the backup was taken
 	Server        string            `json:"server"`                // system identifier of its cluster, "" if the role may not see it
 	ServerVersion string            `json:"server_version"`        // such as 15.18
@@ -32,7 +32,7 @@ type Metadata struct {
 	Archive       string            `json:"archive"`               // "pg_dump custom, zstd"
 	Bytes         int64             `json:"bytes"`                 // size of the file
 	ArchiveBytes  int64             `json:"archive_bytes"`         // size of the archive before compression
-	SHA256        string            `json:"sha256"`                // of the file
+	SHA256        string            `json:"sha256"`                // of the file, as it was read back from the disk
 	Level         Level             `json:"level"`                 // what the snapshot was compared by
 	Proven        bool              `json:"proven"`                // read back and equal to the snapshot
 	Rows          int64             `json:"rows"`                  // in all tables
@@ -51,7 +51,7 @@ type Metadata struct {
 }
 
 const (
-	metadataFormat = "phasegate-backup/1"
+	metadataFormat = "phasegate-backup/2" // in 1, tables were hashed in another way
 	archiveFormat  = "pg_dump custom, zstd"
 	metadataSuffix = ".json"
 )
@@ -67,7 +67,8 @@ func ReadMetadata(file string) (Metadata, error) {
 		return Metadata{}, damagedMetadata(file, err)
 	}
 	if m.Format != metadataFormat {
-		return Metadata{}, fmt.Errorf("read the metadata %s: the format is %q, not %q", file+metadataSuffix, m.Format, metadataFormat)
+		return Metadata{}, task.Hint(fmt.Errorf("read the metadata %s: the format is %q, not %q", file+metadataSuffix, m.Format, metadataFormat),
+			"use the version of phasegate that made it, or restore it by hand, as docs/backup.md says")
 	}
 	if m.File != filepath.Base(file) {
 		return Metadata{}, fmt.Errorf("read the metadata %s: it belongs to %q", file+metadataSuffix, m.File)

@@ -5,8 +5,8 @@ package postgres
 import "os"
 
 // What these do they do on Linux only.
-func forget(*os.File) {}
-
 func flush(*os.File, int64, int64) {}
+
+func settle(*os.File, int64, int64) {}
 
 func widen(*os.File, int) {}
