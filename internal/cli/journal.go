@@ -53,7 +53,9 @@ func inDatabase(place string) bool {
 var keyword = pattern.Lazy(`(^|\s)(host|hostaddr|port|dbname|database|user|service)\s*=`)
 
 // connects tells whether a value may be a connection string.
-func connects(value string) bool { return inDatabase(value) || keyword().MatchString(value) }
+func connects(value string) bool {
+	return inDatabase(value) || strings.Contains(value, "=") && keyword().MatchString(value)
+}
 
 // store returns the journal's store, opened once.
 func (a *app) store(ctx context.Context) (journal.Store, error) {

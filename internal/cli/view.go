@@ -162,7 +162,8 @@ func (v *view) observe(e journal.Event) {
 	case journal.PhaseStarted:
 		v.startPhase(e)
 	case journal.StepStarted:
-		v.at, v.far, v.told = &e, runner.Progress{}, time.Now()
+		started := e
+		v.at, v.far, v.told = &started, runner.Progress{}, time.Now()
 	case journal.StepFinished:
 		v.at = nil
 		v.finishStep(e)

@@ -9,9 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
@@ -89,15 +89,15 @@ func seal(ctx context.Context, bundle io.ReaderAt, size int64) (string, error) {
 // validName tells whether an entry may be called so: a relative path of plain
 // names, which cannot leave the directory into which a bundle is unpacked.
 func validName(name string) bool {
-	return fs.ValidPath(name) && plainName.MatchString(name)
+	return fs.ValidPath(name) && plainName().MatchString(name)
 }
 
-var plainName = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)*$`)
+var plainName = pattern.Lazy(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)*$`)
 
 // nameOfFile names the n-th file of a plan, whose own name may lead anywhere.
 func nameOfFile(n int, of string) string {
 	base := strings.Map(func(r rune) rune {
-		if plainName.MatchString(string(r)) {
+		if plainName().MatchString(string(r)) {
 			return r
 		}
 		if r == '.' || r == '-' {

@@ -2,10 +2,10 @@ package lsp
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/medlogistics/phasegate/docs"
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/plan"
 	"github.com/medlogistics/phasegate/runner/plan/outline"
 )
@@ -80,11 +80,11 @@ func (c *completion) add(kind int, label, insert, detail, text string) {
 	c.result = append(c.result, item)
 }
 
-var ignoring = regexp.MustCompile(`#\s*phasegate:ignore\s+([a-z-]*)$`)
+var ignoring = pattern.Lazy(`#\s*phasegate:ignore\s+([a-z-]*)$`)
 
 // comment offers the rules whose warnings a comment can silence.
 func (c *completion) comment() {
-	m := ignoring.FindStringSubmatch(c.line)
+	m := ignoring().FindStringSubmatch(c.line)
 	if m == nil {
 		return
 	}

@@ -1,10 +1,10 @@
 package lsp
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/medlogistics/phasegate/docs"
+	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/plan/outline"
 )
 
@@ -82,7 +82,7 @@ type mention struct {
 	nameAt, fieldAt   int // where those begin; 0 without one
 }
 
-var mentions = regexp.MustCompile(`\b(env|steps|run|plan)\.([A-Za-z0-9_-]+)(?:\.([A-Za-z0-9_]+))?`)
+var mentions = pattern.Lazy(`\b(env|steps|run|plan)\.([A-Za-z0-9_-]+)(?:\.([A-Za-z0-9_]+))?`)
 
 // mentionAt returns the reference at a byte of the document, if there is one: in
 // ${{ }}, or in an expression.
@@ -92,7 +92,7 @@ func mentionAt(doc *document, offset int, expression bool) (mention, bool) {
 	if i := strings.IndexByte(line, '\n'); i >= 0 {
 		line = line[:i]
 	}
-	for _, m := range mentions.FindAllStringSubmatchIndex(line, -1) {
+	for _, m := range mentions().FindAllStringSubmatchIndex(line, -1) {
 		if offset < start+m[0] || offset > start+m[1] || !expression && !opened(line[:m[0]]) {
 			continue
 		}

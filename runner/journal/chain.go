@@ -28,8 +28,10 @@ func Verify(run string, lines [][]byte) ([]Event, error) {
 // follow is Verify, with a call for each event, and returns where the chain goes on.
 func follow(run string, lines [][]byte, each func(Event)) (chain, error) {
 	var links chain
+	var event Event // one for all lines: json has it on the heap
 	for i, line := range lines {
-		event, err := links.verify(run, line)
+		event = Event{}
+		err := links.verify(run, line, &event)
 		if foreign, ok := errors.AsType[*ContractError](err); ok {
 			return links, foreign
 		}
@@ -91,27 +93,26 @@ func (c *chain) sealAll(events []Event) ([][]byte, error) {
 	return lines, nil
 }
 
-// verify reads a line that must be the next one of the run's chain.
-func (c *chain) verify(run string, line []byte) (Event, error) {
-	var e Event
-	err := json.Unmarshal(line, &e)
+// verify reads a line that must be the next one of the run's chain into e.
+func (c *chain) verify(run string, line []byte, e *Event) error {
+	err := json.Unmarshal(line, e)
 	if e.Contract != "" && !Reads(e.Contract) { // its other fields may mean anything
-		return e, &ContractError{Run: run, Contract: e.Contract}
+		return &ContractError{Run: run, Contract: e.Contract}
 	}
 	if err != nil {
-		return e, err
+		return err
 	}
 	if e.Run != run {
-		return e, fmt.Errorf("it is of run %q", e.Run)
+		return fmt.Errorf("it is of run %q", e.Run)
 	}
 	if e.Seq != c.seq+1 {
-		return e, fmt.Errorf("it is numbered %d, not %d", e.Seq, c.seq+1)
+		return fmt.Errorf("it is numbered %d, not %d", e.Seq, c.seq+1)
 	}
 	if e.Prev != c.prev {
-		return e, fmt.Errorf("it does not carry the SHA-256 of event %d: one of the two was altered after it was written", c.seq)
+		return fmt.Errorf("it does not carry the SHA-256 of event %d: one of the two was altered after it was written", c.seq)
 	}
 	c.advance(line)
-	return e, nil
+	return nil
 }
 
 func (c *chain) advance(line []byte) {

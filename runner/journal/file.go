@@ -203,7 +203,8 @@ func (d *Dir) open(run string, flags int) (*os.File, error) {
 type fileWriter struct {
 	file  *os.File
 	links chain
-	err   error // the first failure: what is on disk is unknown from there on
+	text  []byte // what is appended, kept for its room
+	err   error  // the first failure: what is on disk is unknown from there on
 }
 
 func (w *fileWriter) Append(_ context.Context, events ...Event) ([]Event, error) {
@@ -215,11 +216,11 @@ func (w *fileWriter) Append(_ context.Context, events ...Event) ([]Event, error)
 		w.err = err
 		return nil, err
 	}
-	var content []byte
+	w.text = w.text[:0]
 	for _, line := range lines {
-		content = append(append(content, line...), '\n')
+		w.text = append(append(w.text, line...), '\n')
 	}
-	if _, err := w.file.Write(content); err != nil {
+	if _, err := w.file.Write(w.text); err != nil {
 		w.err = fmt.Errorf("append to the journal: %w", err)
 	} else if err := w.file.Sync(); err != nil {
 		w.err = fmt.Errorf("sync the journal: %w", err)
