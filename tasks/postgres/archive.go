@@ -116,7 +116,9 @@ func (f *follower) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		settle(f.archive.file, f.at, size-f.at)
+		if err := settle(f.archive.file, f.at, size-f.at); err != nil {
+			return 0, err
+		}
 		f.ready = size
 	}
 	n, err := f.archive.file.ReadAt(p[:min(int64(len(p)), f.ready-f.at)], f.at)

@@ -150,7 +150,7 @@ func TestBackupThatTheDiskGivesBackChangedIsNotProven(t *testing.T) {
 			}
 		}
 		_, err := b.Run(t.Context(), env)
-		wantError(t, err, "the disk gives other bytes than were written to it", "look at the disk")
+		wantError(t, err, "the disk does not give back what was written to it", "look at the disk")
 		if left := files(t, b.Directory); !errors.Is(err, postgres.ErrDamaged) || len(left) > 0 {
 			t.Errorf("%s: %v, and left %q", level, err, left)
 		}

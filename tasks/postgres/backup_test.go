@@ -193,6 +193,24 @@ func TestBackupWithOtherRowsThanTheSnapshotIsNotProven(t *testing.T) {
 	}
 }
 
+func TestBackupOfAnotherFormatIsNotJudged(t *testing.T) {
+	t.Parallel()
+	good, err := backup(database(t, awkward), t.TempDir()).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(good.Metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeSealed(t, good.Metadata, strings.Replace(string(raw), `"phasegate-backup/2"`, `"phasegate-backup/1"`, 1))
+	_, err = verify(t, good.File)
+	wantError(t, err, `the format is "phasegate-backup/1", not "phasegate-backup/2"`, "use the version of phasegate that made it")
+	if errors.Is(err, postgres.ErrDamaged) || errors.Is(err, postgres.ErrDiffers) {
+		t.Errorf("it is called damaged: %v", err)
+	}
+}
+
 func TestBackupRefusesToFillTheDisk(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, awkward), t.TempDir()

@@ -85,7 +85,7 @@ func readBack(ctx context.Context, archive *archive, keys keys, progress func(re
 		return contents, "", failed // its writer's error, not ours
 	}
 	if source.err != nil {
-		return contents, "", task.Hint(fmt.Errorf("%w: the disk gives other bytes than were written to it: %w", ErrDamaged, source.err),
+		return contents, "", task.Hint(fmt.Errorf("%w: the disk does not give back what was written to it: %w", ErrDamaged, source.err),
 			"look at the disk, or name a directory on another one")
 	}
 	if err != nil {
