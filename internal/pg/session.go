@@ -40,18 +40,13 @@ func beginRead(ctx context.Context, conn *pgx.Conn, snapshot string, lockWait ti
 	if snapshot != "" {
 		statements = append(statements, "set transaction snapshot '"+strings.ReplaceAll(snapshot, "'", "''")+"'")
 	}
-	for _, statement := range append(statements, textual, LockTimeout(lockWait)) {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			endRead(ctx, conn)
-			return fmt.Errorf("begin to read the database: %w", err)
-		}
+	statements = append(statements, textual, LockTimeout(lockWait),
+		"set local client_encoding to "+ClientEncoding(conn.PgConn().ParameterStatus("server_encoding")))
+	_, err := conn.Exec(ctx, strings.Join(statements, ";\n"))
+	if err == nil {
+		_, err = conn.Exec(ctx, endless, true)
 	}
-	if _, err := conn.Exec(ctx, endless, true); err != nil {
-		endRead(ctx, conn)
-		return fmt.Errorf("begin to read the database: %w", err)
-	}
-	encoding := conn.PgConn().ParameterStatus("server_encoding")
-	if _, err := conn.Exec(ctx, "set local client_encoding to "+ClientEncoding(encoding)); err != nil {
+	if err != nil {
 		endRead(ctx, conn)
 		return fmt.Errorf("begin to read the database: %w", err)
 	}

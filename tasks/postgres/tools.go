@@ -73,10 +73,11 @@ func dumpTools(ctx context.Context, conn *pgx.Conn) (dump, restore tool, err err
 	if err != nil {
 		return tool{}, tool{}, err
 	}
-	if dump, err = findTool(ctx, "pg_dump"); err != nil {
-		return tool{}, tool{}, err
-	}
-	if restore, err = findTool(ctx, "pg_restore"); err != nil {
+	err = together(ctx,
+		func(ctx context.Context) (err error) { dump, err = findTool(ctx, "pg_dump"); return err },
+		func(ctx context.Context) (err error) { restore, err = findTool(ctx, "pg_restore"); return err },
+	)
+	if err != nil {
 		return tool{}, tool{}, err
 	}
 	for _, program := range []tool{dump, restore} {
