@@ -19,8 +19,8 @@ import (
 // while it is being written, and every table and the large objects in it are
 // compared with the moment of the database at which it was taken. A sequence
 // belongs to no moment; it has to stand between where it stood before and after.
-// The application may go on working meanwhile; schema changes wait. The file is
-// read back from the disk, not from the system's memory.
+// The application may go on working meanwhile; schema changes wait. On Linux the
+// file is read back from the disk, not from the system's memory.
 //
 // Beside the file lies its metadata, with a row count and a content hash for
 // each table, and what the database consists of otherwise, for phasegate backup
