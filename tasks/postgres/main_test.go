@@ -125,6 +125,7 @@ func runKilled(t *testing.T, w *wire, c *child) (finished bool) {
 	said := c.says()
 	if said == "" {
 		<-killed
+		_ = c.Wait()
 		return false
 	}
 	if said != "ended: <nil>" {

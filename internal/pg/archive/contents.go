@@ -198,7 +198,9 @@ func (d *decoder) int() (int64, error) {
 	for i := size - 1; i > 0; i-- {
 		n = n<<8 | int64(raw[i])
 	}
-	if raw[0] != 0 {
+	if sign := raw[0]; sign > 1 || sign == 1 && n == 0 {
+		return 0, fmt.Errorf("a number has the sign %d", sign) // pg_dump writes 0, and 1 below zero
+	} else if sign == 1 {
 		n = -n
 	}
 	_, _ = d.r.Discard(size) // it was peeked at
