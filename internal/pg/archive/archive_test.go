@@ -88,11 +88,14 @@ func TestNoFlippedBitOfTheDataIsLost(t *testing.T) {
 	if os.Getenv("PHASEGATE_SOAK") != "" {
 		stride = 31
 	}
-	step := stride
-	for at := 0; at < len(raw); at += step {
-		if step = stride; at > data && at < data+100 {
-			step = 1 // every byte of the first rows
-		}
+	var positions []int
+	for at := 0; at < len(raw); at += stride {
+		positions = append(positions, at)
+	}
+	for at := data; at < data+100; at++ { // every byte of the first rows
+		positions = append(positions, at)
+	}
+	for _, at := range positions {
 		raw[at] ^= 1 << (at % 8)
 		got, err := archive.Read(bytes.NewReader(raw))
 		raw[at] ^= 1 << (at % 8)
