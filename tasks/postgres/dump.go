@@ -68,8 +68,9 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 }
 
 // readBack reads the archive from the disk while it grows, as a restore would, and
-// returns the SHA-256 of what the disk gave too. It calls progress with the bytes that
-// were read of the file once that is whole.
+// returns the SHA-256 of what the disk gave too. Whether that is what was written,
+// zstd's own checksum of 32 bits tells, and age's; for the rows their hashes do. It
+// calls progress with the bytes that were read of the file once that is whole.
 func readBack(ctx context.Context, archive *archive, keys keys, progress func(read int64)) (format.Contents, string, error) {
 	source := newSource(archive.follow(ctx), keys.throwaway, func(n int64) {
 		if archive.growth.whole() {

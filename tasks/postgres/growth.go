@@ -8,10 +8,11 @@ import (
 // A growth is how far a file has been written, for whoever reads it meanwhile.
 // Its writer tells of it in steps.
 type growth struct {
-	mu    sync.Mutex
-	more  *sync.Cond
-	size  int64
-	ended error // nil while it grows; io.EOF when it is whole
+	mu       sync.Mutex
+	more     *sync.Cond
+	size     int64
+	complete bool  // all of it is there
+	failed   error // why nothing more comes
 }
 
 func (g *growth) init() { g.more = sync.NewCond(&g.mu) }
@@ -29,11 +30,11 @@ func (g *growth) grow(size int64) {
 func (g *growth) end(size int64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended != nil {
+	if g.complete || g.failed != nil {
 		return
 	}
-	if g.ended = err; err == nil {
-		g.size, g.ended = size, io.EOF
+	if g.failed = err; err == nil {
+		g.size, g.complete = size, true
 	}
 	g.more.Broadcast()
 }
@@ -42,17 +43,14 @@ func (g *growth) end(size int64, err error) {
 func (g *growth) whole() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.ended == io.EOF //nolint:errorlint // set by end alone
+	return g.complete
 }
 
 // failure is why the file will not be whole, nil if it is or may be.
 func (g *growth) failure() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended == io.EOF { //nolint:errorlint // set by end alone
-		return nil
-	}
-	return g.ended
+	return g.failed
 }
 
 // beyond waits until there are bytes behind the first at of them, and returns how
@@ -60,11 +58,14 @@ func (g *growth) failure() error {
 func (g *growth) beyond(at int64) (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.size <= at && g.ended == nil {
+	for g.size <= at && !g.complete && g.failed == nil {
 		g.more.Wait()
 	}
-	if g.size > at && (g.ended == nil || g.ended == io.EOF) { //nolint:errorlint // set by end alone
-		return g.size, nil
+	switch {
+	case g.failed != nil:
+		return 0, g.failed
+	case g.size <= at:
+		return 0, io.EOF
 	}
-	return 0, g.ended
+	return g.size, nil
 }
