@@ -23,7 +23,7 @@ import (
 // A Command is a program to run.
 type Command struct {
 	Argv   []string       // program and arguments, no secrets
-	Env    []string       // added to the parent's environment, secrets allowed
+	Env    []string       // added to the parent's environment, secrets allowed; a name alone is taken out of it
 	Dir    string         // "" is the current directory
 	Stdin  io.Reader      // nil is empty
 	Stdout io.Writer      // nil is discarded

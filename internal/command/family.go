@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,13 +72,14 @@ func (f *Family) mark() string {
 const trackingVariable = "RUNNER_TRACKING_ID"
 
 // environ is the environment of a program with a mark, or with none: inherited,
-// then the program's own. What has no mark, such as a service that was started, is
+// without what own names without a value, then the program's own. What has no mark, such as a service that was started, is
 // to outlive the call, and the job of GitHub Actions too.
 func environ(mark string, own []string) []string {
 	inherited := os.Environ()
 	variables := make([]string, 0, len(inherited)+1+len(own))
 	for _, variable := range inherited {
-		if strings.HasPrefix(variable, familyVariable+"=") || mark == "" && strings.HasPrefix(variable, trackingVariable+"=") {
+		name, _, _ := strings.Cut(variable, "=")
+		if name == familyVariable || mark == "" && name == trackingVariable || slices.Contains(own, name) {
 			continue
 		}
 		variables = append(variables, variable)
@@ -85,7 +87,12 @@ func environ(mark string, own []string) []string {
 	if mark != "" {
 		variables = append(variables, familyVariable+"="+mark)
 	}
-	return append(variables, own...)
+	for _, variable := range own {
+		if strings.Contains(variable, "=") {
+			variables = append(variables, variable)
+		}
+	}
+	return variables
 }
 
 // run runs a program to its end. A nil family only does that.

@@ -170,3 +170,13 @@ func TestAnothersMarkIsNotPassedOn(t *testing.T) {
 		}
 	}
 }
+
+func TestAVariableThatIsOnlyNamedIsTakenAway(t *testing.T) {
+	t.Setenv("PHASEGATE_TAKEN", "inherited")
+	t.Setenv("PHASEGATE_TAKEN_NOT", "inherited")
+	c := sh("echo ${PHASEGATE_TAKEN-none} $PHASEGATE_TAKEN_NOT")
+	c.Env = []string{"PHASEGATE_TAKEN"}
+	if out, err := c.Output(t.Context()); err != nil || out != "none inherited\n" {
+		t.Errorf("the child has %q, %v", out, err)
+	}
+}

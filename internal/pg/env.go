@@ -1,10 +1,14 @@
 package pg
 
 import (
+	"cmp"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgservicefile"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/medlogistics/phasegate/internal/pattern"
@@ -18,7 +22,9 @@ import (
 //
 // What dsn leaves out is left out here too: libpq and the driver then take it
 // from the same places, the environment first. Parameters that only the driver
-// knows, such as the time zone in a URL, are dropped: libpq refuses them.
+// knows, such as the time zone in a URL, are dropped: libpq refuses them. So are
+// a service and a numeric address that the environment names: for libpq they come
+// before the variables here, and its programs would reach another database.
 func Env(dsn redact.Secret) ([]string, error) {
 	config, err := Parse(dsn)
 	if err != nil {
@@ -34,8 +40,14 @@ func Env(dsn redact.Secret) ([]string, error) {
 		"PGAPPNAME=" + application,
 		"PGTZ=UTC",
 		"PGOPTIONS=" + strings.TrimSpace(config.RuntimeParams["options"]+" -c bytea_output=hex"),
+		"PGSERVICE", "PGHOSTADDR",
 	}
 	given := settings(dsn.Reveal())
+	for keyword, value := range service(given) {
+		if _, there := given[keyword]; !there {
+			given[keyword] = value
+		}
+	}
 	for _, p := range libpqParameters {
 		if value, ok := given[p.keyword]; ok {
 			env = append(env, p.variable+"="+value)
@@ -58,6 +70,27 @@ var libpqParameters = []struct{ keyword, variable string }{
 	{"krbsrvname", "PGKRBSRVNAME"},
 	{"target_session_attrs", "PGTARGETSESSIONATTRS"},
 	{"connect_timeout", "PGCONNECT_TIMEOUT"},
+}
+
+// service returns the parameters of the service that a connection string or the
+// environment names, from the file in which the driver has found it.
+// https://www.postgresql.org/docs/current/libpq-pgservice.html
+func service(given map[string]string) map[string]string {
+	name := cmp.Or(given["service"], os.Getenv("PGSERVICE"))
+	if name == "" {
+		return nil
+	}
+	home, _ := os.UserHomeDir() // without one there is no file there
+	path := cmp.Or(given["servicefile"], os.Getenv("PGSERVICEFILE"), filepath.Join(home, ".pg_service.conf"))
+	file, err := pgservicefile.ReadServicefile(path)
+	if err != nil {
+		return nil
+	}
+	found, err := file.GetService(name)
+	if err != nil {
+		return nil
+	}
+	return found.Settings
 }
 
 // addresses lists the hosts and the ports of config as libpq wants them, each

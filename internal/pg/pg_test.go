@@ -184,6 +184,46 @@ func TestEnvLetsTheServersProgramsIn(t *testing.T) {
 	}
 }
 
+// A service that the operator's environment names is for libpq stronger than any
+// variable: psql would reach another database than our own sessions.
+func TestEnvLeadsPastTheEnvironmentsService(t *testing.T) {
+	dsn := postgrestest.Database(t)
+	services := filepath.Join(t.TempDir(), "services")
+	if err := os.WriteFile(services, []byte("[elsewhere]\nhost=/nowhere\ndbname=other\nsslmode=require\nconnect_timeout=7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PGSERVICEFILE", services)
+	t.Setenv("PGSERVICE", "elsewhere")
+	t.Setenv("PGHOSTADDR", "192.0.2.1")
+	psql, err := pg.Tool("psql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := redact.NewSecret(edit(t, dsn, func(u *url.URL) { setQuery(u, "sslmode", "disable") }))
+	env, err := pg.Env(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := pg.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := command.Command{Argv: []string{psql, "-XAtc", "select current_database()"}, Env: env}.Output(t.Context())
+	if err != nil || strings.TrimSpace(out) != config.Database {
+		t.Errorf("psql is in %q, not in %q, %v", out, config.Database, err)
+	}
+	// What only the service says holds for the programs too, as it does for the driver.
+	if !slices.Contains(env, "PGSSLMODE=disable") || !slices.Contains(env, "PGCONNECT_TIMEOUT=7") {
+		t.Errorf("the environment is %q", env)
+	}
+	for _, dsn := range []string{"postgres:///?service=elsewhere&servicefile=" + url.PathEscape(services), "user=app service=elsewhere"} {
+		env, err := pg.Env(redact.NewSecret(dsn))
+		if err != nil || !slices.Contains(env, "PGSSLMODE=require") || !slices.Contains(env, "PGHOST=/nowhere") || !slices.Contains(env, "PGDATABASE=other") {
+			t.Errorf("%s: %q, %v", dsn, env, err)
+		}
+	}
+}
+
 func TestToolSaysWhatToInstall(t *testing.T) {
 	t.Parallel()
 	_, err := pg.Tool("pg_no_such_program")
