@@ -25,6 +25,10 @@ type Table struct {
 // String returns the table's quoted name.
 func (t Table) String() string { return pgx.Identifier{t.Schema, t.Name}.Sanitize() }
 
+// Partial tells whether a dump takes only the rows that an extension says are its
+// user's.
+func (t Table) Partial() bool { return t.filter != "" }
+
 // Compare orders tables by schema and name, byte by byte.
 func (t Table) Compare(other Table) int {
 	return cmp.Or(strings.Compare(t.Schema, other.Schema), strings.Compare(t.Name, other.Name))

@@ -67,6 +67,9 @@ func (s *Snapshot) Close() { Close(s.conn) }
 // Read calls read, which is [Sum] or [Count], for each of the tables, in up to
 // jobs sessions of its own that see the snapshot, the biggest table first.
 func (s *Snapshot) Read(ctx context.Context, tables []Table, jobs int, read func(context.Context, *pgx.Conn, *Table) error) error {
+	if len(tables) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	work := make(chan *Table, len(tables))
@@ -74,7 +77,7 @@ func (s *Snapshot) Read(ctx context.Context, tables []Table, jobs int, read func
 		work <- t
 	}
 	close(work)
-	errs := make([]error, max(1, min(jobs, len(tables))))
+	errs := make([]error, min(max(1, jobs), len(tables)))
 	var workers sync.WaitGroup
 	for i := range errs {
 		workers.Go(func() {

@@ -36,13 +36,14 @@ type Backup struct {
 	// in which phasegate was started. It is made if it is not there.
 	Directory string `with:"directory,required"`
 
-	// Level is what the file is compared by: full reads every row a second
-	// time, in the same snapshot, and compares content; counts compares the
-	// number of rows only, and is faster. Default full.
+	// Level is what the file is compared by: full hashes every row on its way
+	// from the server to pg_dump, and compares content; counts has the server
+	// count the rows in the same snapshot, and compares their number only.
+	// Default full.
 	Level Level `with:"level"`
 
-	// Jobs is how many sessions read the tables for the comparison while the
-	// file is written. Default 2.
+	// Jobs is how many sessions count the rows while the file is written.
+	// Default 2.
 	Jobs int `with:"jobs"`
 
 	// KeepDays is for how many days backups of this database are kept. Older

@@ -193,6 +193,49 @@ func TestBackupWithOtherRowsThanTheSnapshotIsNotProven(t *testing.T) {
 	}
 }
 
+// What pg_dump leaves out or changes is found by what the server sent it, and at the
+// lower level by the number of rows, as far as that tells it.
+func TestBackupOfAPgDumpThatErrsIsNotProven(t *testing.T) {
+	dsn := database(t, awkward)
+	program, err := pg.Tool("pg_dump")
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore, err := pg.Tool("pg_restore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(restore, filepath.Join(bin, "pg_restore")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PG_BIN", bin)
+	for _, c := range []struct{ what, script, full, counts string }{
+		{"leaves a table out", program + ` "$@" --exclude-table=public.users`, `pg_dump has not read all of table "public"."users"`, `table "public"."users" is missing`},
+		{"leaves its rows out", program + ` "$@" --exclude-table-data=public.users`, `pg_dump has not read all of table "public"."users"`, `table "public"."users" is missing`},
+		{"changes a row", program + ` "$@" | LC_ALL=C sed "s/user1000@/user1OOO@/"`, "other content", ""},
+	} {
+		if err := os.WriteFile(filepath.Join(bin, "pg_dump"), []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for level, want := range map[postgres.Level]string{postgres.Full: c.full, postgres.Counts: c.counts} {
+			b := backup(dsn, t.TempDir())
+			b.Level = level
+			_, err := b.Run(t.Context(), tasktest.Env(t))
+			if want == "" {
+				if err != nil {
+					t.Errorf("%s at level %s: %v", c.what, level, err)
+				}
+				continue
+			}
+			wantError(t, err, want, "")
+			if left := files(t, b.Directory); len(left) > 0 {
+				t.Errorf("%s at level %s: left %q", c.what, level, left)
+			}
+		}
+	}
+}
+
 func TestBackupOfAnotherFormatIsNotJudged(t *testing.T) {
 	t.Parallel()
 	good, err := backup(database(t, awkward), t.TempDir()).Run(t.Context(), tasktest.Env(t))

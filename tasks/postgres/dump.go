@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,13 +16,14 @@ import (
 	"github.com/medlogistics/phasegate/internal/command"
 	"github.com/medlogistics/phasegate/internal/pg"
 	format "github.com/medlogistics/phasegate/internal/pg/archive"
+	"github.com/medlogistics/phasegate/internal/pg/relay"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// dump writes the archive to path and, at the same time, reads the tables in the
-// same snapshot and the file back. It returns when the file is on the disk and
-// proven.
+// dump writes the archive to path and, at the same time, counts or hashes the
+// tables in the same snapshot and reads the file back. It returns when the file is
+// on the disk and proven.
 func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path string) (Metadata, error) {
 	keys, err := b.keys()
 	if err != nil {
@@ -46,10 +48,10 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 	defer archive.file.Close()
 	var contents format.Contents
 	err = together(ctx,
-		func(ctx context.Context) error { return snapshot.Read(ctx, m.Tables, b.Jobs, b.reader()) },
+		func(ctx context.Context) error { return b.readTables(ctx, snapshot, m.Tables) },
 		func(ctx context.Context) error { return b.readOther(ctx, snapshot.Conn(), &m) },
 		func(ctx context.Context) error {
-			return archive.write(func() error { return b.runDump(ctx, with.dump, snapshot.ID, m.Encoding, archive) })
+			return archive.write(func() error { return b.runDump(ctx, with.dump, snapshot.ID, &m, archive) })
 		},
 		func(ctx context.Context) (err error) {
 			contents, m.SHA256, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
@@ -129,12 +131,42 @@ func (b *Backup) readOther(ctx context.Context, conn *pgx.Conn, m *Metadata) (er
 	return err
 }
 
-// reader is how the tables are read at the chosen level.
-func (b *Backup) reader() func(context.Context, *pgx.Conn, *pg.Table) error {
-	if b.Level == Counts {
-		return pg.Count
+// readTables notes what the tables hold, as far as nobody listens to pg_dump: the
+// number of rows of each, or the content of those that it takes only a part of.
+func (b *Backup) readTables(ctx context.Context, snapshot *pg.Snapshot, tables []pg.Table) error {
+	switch {
+	case b.Level == Counts:
+		return snapshot.Read(ctx, tables, b.Jobs, pg.Count)
+	case slices.ContainsFunc(tables, pg.Table.Partial):
+		return snapshot.Read(ctx, tables, 1, func(ctx context.Context, conn *pgx.Conn, t *pg.Table) error {
+			if !t.Partial() {
+				return nil
+			}
+			return pg.Sum(ctx, conn, t)
+		})
 	}
-	return pg.Sum
+	return nil
+}
+
+// hear notes what pg_dump was sent of the tables. It must be all of each.
+func (m *Metadata) hear(sent []pg.Table) error {
+	found := map[string]pg.Table{}
+	for _, t := range sent {
+		found[t.String()] = t
+	}
+	var missing []string
+	for i := range m.Tables {
+		t := &m.Tables[i]
+		if t.Partial() {
+			continue
+		}
+		heard, ok := found[t.String()]
+		if !ok || !slices.Equal(heard.Columns, t.Columns) {
+			missing = append(missing, fmt.Sprintf("pg_dump has not read all of table %s", t))
+		}
+		t.Rows, t.Hash = heard.Rows, heard.Hash
+	}
+	return differ("the backup", missing)
 }
 
 // describe collects what has to be known before the archive is begun.
@@ -192,14 +224,35 @@ func identify(ctx context.Context, conn *pgx.Conn) (server string, slots []strin
 	return server, slots, nil
 }
 
-// runDump has pg_dump write the uncompressed archive of the snapshot to w.
-// Compressing is left to us: zstd is three times as fast as pg_dump's own gzip.
-func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding string, w *archive) error {
-	env, err := pg.Env(b.DSN)
+// runDump has pg_dump write the uncompressed archive of the snapshot to w, and notes
+// in m what the server sent it, at the level full. Compressing is left to us: zstd is
+// three times as fast as pg_dump's own gzip.
+func (b *Backup) runDump(ctx context.Context, dump tool, snapshot string, m *Metadata, w *archive) error {
+	if b.Level == Counts {
+		env, err := pg.Env(b.DSN)
+		if err != nil {
+			return err
+		}
+		return b.dumpWith(ctx, env, dump, snapshot, m.Encoding, w)
+	}
+	line, err := relay.Open(ctx, b.DSN)
 	if err != nil {
 		return err
 	}
-	err = piped(w, func(to *os.File) error {
+	err = b.dumpWith(ctx, line.Env(), dump, snapshot, m.Encoding, w)
+	sent, failed := line.Close()
+	if failed != nil && ctx.Err() == nil {
+		return failed // pg_dump could only say that nobody answered
+	}
+	if err != nil {
+		return err
+	}
+	return m.hear(sent)
+}
+
+// dumpWith has pg_dump write to w, with an environment in which it finds the server.
+func (b *Backup) dumpWith(ctx context.Context, env []string, dump tool, snapshot, encoding string, w *archive) error {
+	err := piped(w, func(to *os.File) error {
 		return command.Command{
 			Argv: []string{
 				dump.path, "--format=custom", "--compress=0", "--no-password", "--snapshot=" + snapshot,

@@ -99,7 +99,7 @@ func (d *decoder) block(kind byte, entries map[int64]*entry, c *Contents) error 
 
 // table reads the rows of a table.
 func (d *decoder) table(e *entry, c *Contents) error {
-	table, err := parseCopy(e.copy)
+	table, err := ParseCopy(e.copy, "FROM stdin;")
 	if err != nil {
 		return err
 	}

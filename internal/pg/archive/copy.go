@@ -8,8 +8,9 @@ import (
 	"github.com/medlogistics/phasegate/internal/pg"
 )
 
-// parseCopy reads the line "COPY schema.table (column, ...) FROM stdin;".
-func parseCopy(statement string) (pg.Table, error) {
+// ParseCopy reads pg_dump's statement "COPY schema.table (column, ...) FROM stdin;",
+// or another one that ends differently. The table has no more than its names then.
+func ParseCopy(statement, end string) (pg.Table, error) {
 	line := strings.TrimRight(statement, "\n")
 	var (
 		t    pg.Table
@@ -40,7 +41,7 @@ func parseCopy(statement string) (pg.Table, error) {
 		rest = rest[1:]
 	}
 	// A table without columns has two spaces here.
-	if string(bytes.TrimLeft([]byte(rest), " ")) != "FROM stdin;" {
+	if string(bytes.TrimLeft([]byte(rest), " ")) != end {
 		return t, errCopy(line)
 	}
 	return t, nil
