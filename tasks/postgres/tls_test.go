@@ -17,6 +17,7 @@ import (
 	"github.com/medlogistics/phasegate/internal/redact"
 	sandbox "github.com/medlogistics/phasegate/internal/sandbox/postgres"
 	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/tasks/postgres"
 )
 
 func TestReadyTellsTheEncryptionAndABackupUsesIt(t *testing.T) {
@@ -40,10 +41,13 @@ func TestReadyTellsTheEncryptionAndABackupUsesIt(t *testing.T) {
 		t.Errorf("receipt = %+v, %v", receipt, err)
 	}
 	execute(t, dsn, "create table t (id int); insert into t values (1)")
-	// pg_dump reaches the server only if it is given the certificate too.
-	made, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
-	if err != nil || made.Rows != 1 {
-		t.Errorf("backup = %+v, %v", made, err)
+	// By itself pg_dump reaches the server only if it is given the certificate too.
+	for _, level := range []postgres.Level{postgres.Full, postgres.Counts} {
+		b := backup(dsn, t.TempDir())
+		b.Level = level
+		if made, err := b.Run(t.Context(), tasktest.Env(t)); err != nil || made.Rows != 1 {
+			t.Errorf("backup at level %s = %+v, %v", level, made, err)
+		}
 	}
 }
 
