@@ -2,7 +2,7 @@ package relay
 
 import "encoding/binary"
 
-// Messages follows one side of a session, of which it may see any piece at a time:
+// messages follows one side of a session, of which it may see any piece at a time:
 // a byte tells a message's kind and four its length, themselves included.
 // https://www.postgresql.org/docs/current/protocol-message-formats.html
 type messages struct {
@@ -25,9 +25,11 @@ func (m *messages) follow(p []byte) {
 				return
 			}
 			m.left = int(binary.BigEndian.Uint32(m.head[1:])) - 4
-			m.broken = m.left < 0
+			if m.broken = m.left < 0; m.broken {
+				return
+			}
 		}
-		n := max(0, min(m.left, len(p)))
+		n := min(m.left, len(p))
 		m.left -= n
 		m.part(m.head[0], p[:n], m.left == 0)
 		if m.left == 0 {
