@@ -193,6 +193,30 @@ func TestBackupWithOtherRowsThanTheSnapshotIsNotProven(t *testing.T) {
 	}
 }
 
+// Of an extension's table of settings pg_dump takes the rows that its user has made:
+// no COPY of a whole table.
+func TestBackupTakesTheUsersRowsOfAnExtension(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, `
+		create extension hstore; create table kept (id int, mine boolean); alter extension hstore add table kept;
+		insert into kept values (1, true), (2, false), (3, true); create table whole (id int); insert into whole values (1);
+		set allow_system_table_mods to on;
+		update pg_extension set extconfig = array['kept'::regclass::oid], extcondition = array['where mine'] where extname = 'hstore'`)
+	for _, level := range []postgres.Level{postgres.Full, postgres.Counts} {
+		b := backup(dsn, t.TempDir())
+		b.Level = level
+		receipt, err := b.Run(t.Context(), tasktest.Env(t))
+		if err != nil || receipt.Rows != 3 || receipt.Tables != 2 {
+			t.Errorf("%s: receipt = %+v, %v", level, receipt, err)
+			continue
+		}
+		m, err := verify(t, receipt.File)
+		if d := pg.Differences(contents(t, dsn), m.Tables); err != nil || len(d) > 0 {
+			t.Errorf("%s: %q, %v", level, d, err)
+		}
+	}
+}
+
 // What pg_dump leaves out or changes is found by what the server sent it, and at the
 // lower level by the number of rows, as far as that tells it.
 func TestBackupOfAPgDumpThatErrsIsNotProven(t *testing.T) {
