@@ -67,16 +67,16 @@ func (s *stage) keyInUse() (stop func()) {
 			}
 		}
 	})
+	stop = sync.OnceFunc(func() { close(done); user.Wait() })
+	s.Cleanup(stop) // also where the test ends before it calls it
 	env := s.box.Env()
 	query := `sum(increase(medlogistics_auth_attempts_total{method="api_key",result="ok"}[` + env["KEYS_UNUSED_FOR"] + `]))`
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(pause) {
 		_, body, err := s.get(env["METRICS_URL"]+"/api/v1/query?query="+url.QueryEscape(query), "")
 		if err == nil && bytes.Contains(body, []byte(`"value"`)) && !bytes.Contains(body, []byte(`,"0"]`)) {
-			return func() { close(done); user.Wait() }
+			return stop
 		}
 		if time.Now().After(deadline) {
-			close(done)
-			user.Wait()
 			s.Fatalf("the metrics do not tell that the key is used: %s, error %v", body, err)
 		}
 	}

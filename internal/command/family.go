@@ -72,8 +72,8 @@ func (f *Family) mark() string {
 const trackingVariable = "RUNNER_TRACKING_ID"
 
 // environ is the environment of a program with a mark, or with none: inherited,
-// without what own names without a value, then the program's own. What has no mark, such as a service that was started, is
-// to outlive the call, and the job of GitHub Actions too.
+// less what own only names, then the program's own. What has no mark, such as a
+// service that was started, is to outlive the call, and the job of GitHub Actions too.
 func environ(mark string, own []string) []string {
 	inherited := os.Environ()
 	variables := make([]string, 0, len(inherited)+1+len(own))

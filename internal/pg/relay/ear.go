@@ -15,7 +15,7 @@ import (
 type ear struct {
 	tables []pg.Table
 
-	asked   atomic.Pointer[string] // the last statement, if it is a COPY
+	asked   atomic.Pointer[string] // the program's last statement, as far as statementLimit
 	copying bool                   // rows come
 	table   *pg.Table              // theirs; nil: of no table, or not of all of it
 	rows    pg.RowSum
