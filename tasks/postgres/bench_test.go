@@ -37,7 +37,8 @@ func sized(times int) string {
 // BenchmarkBackup times the backup and PostgreSQL's own ways one after the other,
 // round by round, and reports the ratios of the medians: on a shared machine
 // only they mean something. All of them end with the file on the disk; the
-// backup is proven by then, and its checksum read back from the disk.
+// backup is proven by then, and its checksum read back from the disk. The first
+// reading of new rows writes their hint bits, so that one is not timed.
 func BenchmarkBackup(b *testing.B) {
 	b.Run("200MB", func(b *testing.B) { benchBackups(b, large) })
 	b.Run("2GB", func(b *testing.B) { benchBackups(b, sized(10)) })
@@ -56,11 +57,14 @@ func benchBackups(b *testing.B, content string) {
 	if _, err := command.LookPath("zstd"); err != nil {
 		delete(ways, "zstd")
 	}
+	benchBackup(b, dsn, postgres.Counts)
 	for b.Loop() {
-		for way, run := range ways {
-			started := time.Now()
-			run()
-			times[way] = append(times[way], time.Since(started))
+		for range 5 {
+			for way, run := range ways { // in an order that changes
+				started := time.Now()
+				run()
+				times[way] = append(times[way], time.Since(started))
+			}
 		}
 	}
 	for _, way := range []string{"counts", "full"} {
