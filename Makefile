@@ -35,7 +35,7 @@ lint:
 
 race:
 	@scripts/setup gcc ssh age curl pgbouncer
-	CGO_ENABLED=1 go test -race -timeout 30m ./...
+	CGO_ENABLED=1 go test -race -timeout 45m ./...
 
 bench: setup ## Run the benchmarks: ratios to the like, docs/benchmarks.md has them
 	@scripts/setup peers
