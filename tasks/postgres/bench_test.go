@@ -59,10 +59,10 @@ func benchBackups(b *testing.B, content string) {
 	if _, err := command.LookPath("zstd"); err != nil {
 		delete(ways, "zstd")
 	}
+	names := slices.Collect(maps.Keys(ways))
 	benchBackup(b, dsn, postgres.Counts)
 	for b.Loop() {
 		for range 5 {
-			names := slices.Collect(maps.Keys(ways))
 			for _, i := range rand.Perm(len(names)) {
 				started := time.Now()
 				ways[names[i]]()
