@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,12 +10,15 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
 )
 
 // A balancer stands in front of the API's instances, as a reverse proxy does in
-// production: it asks each for its health, sends requests to the healthy ones in
+// production: it asks each for its health, sends requests to those that are well in
 // turn, and tries another where nobody listens any more.
 type balancer struct {
 	instances []*instance
@@ -26,8 +30,15 @@ type balancer struct {
 // An instance of the API, as the balancer sees it.
 type instance struct {
 	address string
-	healthy atomic.Bool
+	health  atomic.Int32
 }
+
+// What the last look at an instance found, the best first.
+const (
+	well    = iota // it answers requests
+	unwell         // it says that it cannot, or is slow to say anything: the machine may be busy
+	leaving        // it says that it is about to stop, or does not listen
+)
 
 // healthEvery is how often the balancer asks an instance for its health. An
 // instance that is told to stop says so in time: see medlogistics.API.
@@ -44,7 +55,6 @@ func balance(ctx context.Context, address string, instances ...string) (*balance
 	b.stop = stop
 	for _, address := range instances {
 		i := &instance{address: address}
-		i.healthy.Store(true)
 		b.instances = append(b.instances, i)
 		go i.watch(watch)
 	}
@@ -62,7 +72,7 @@ func balance(ctx context.Context, address string, instances ...string) (*balance
 func (i *instance) watch(ctx context.Context) {
 	client := &http.Client{Timeout: time.Second}
 	for ctx.Err() == nil {
-		i.healthy.Store(i.answers(ctx, client))
+		i.health.Store(i.look(ctx, client))
 		select {
 		case <-ctx.Done():
 		case <-time.After(healthEvery):
@@ -70,38 +80,54 @@ func (i *instance) watch(ctx context.Context) {
 	}
 }
 
-func (i *instance) answers(ctx context.Context, client *http.Client) bool {
+// look asks the instance for its health. One that was leaving and does not answer
+// in time is still leaving.
+func (i *instance) look(ctx context.Context, client *http.Client) int32 {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.address+"/health", http.NoBody)
 	if err != nil {
-		return false
+		return leaving
 	}
 	response, err := client.Do(request)
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return max(unwell, i.health.Load())
+	}
 	if err != nil {
-		return false
+		return leaving
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.Copy(io.Discard, response.Body)
-	return response.StatusCode == http.StatusOK
+	said, _ := io.ReadAll(response.Body)
+	switch {
+	case response.StatusCode == http.StatusOK:
+		return well
+	case bytes.Contains(said, []byte(medlogistics.Stopping)):
+		return leaving
+	}
+	return unwell
 }
 
-// dial connects to the next healthy instance, or to any that listens.
+// dial connects to the next of the instances that are best, or to any that listens.
 func (b *balancer) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	var failures []error
-	first := b.turn.Add(1)
-	for _, onlyHealthy := range []bool{true, false} {
-		for n := range b.instances {
-			i := b.instances[(first+uint64(n))%uint64(len(b.instances))]
-			if i.healthy.Load() != onlyHealthy {
-				continue
-			}
-			conn, err := (&net.Dialer{}).DialContext(ctx, network, i.address)
-			if err == nil {
-				return conn, nil
-			}
-			failures = append(failures, err)
+	for _, address := range b.inOrder() {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			return conn, nil
 		}
+		failures = append(failures, err)
 	}
 	return nil, errors.Join(failures...)
+}
+
+// inOrder returns all addresses, the best first, and of equals another one each time.
+func (b *balancer) inOrder() []string {
+	var byHealth [leaving + 1][]string
+	first := b.turn.Add(1)
+	for n := range b.instances {
+		i := b.instances[(first+uint64(n))%uint64(len(b.instances))]
+		health := i.health.Load()
+		byHealth[health] = append(byHealth[health], i.address)
+	}
+	return slices.Concat(byHealth[:]...)
 }
 
 // close ends the service.

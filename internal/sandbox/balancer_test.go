@@ -2,12 +2,17 @@ package sandbox
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/medlogistics/phasegate/internal/command"
+	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
 )
 
 func TestNoRequestFailsWhileTheInstancesAreRestartedOneAtATime(t *testing.T) {
@@ -49,4 +54,53 @@ func TestNoRequestFailsWhileTheInstancesAreRestartedOneAtATime(t *testing.T) {
 	if n := <-answered; n < 20 {
 		t.Errorf("only %d requests were made meanwhile", n)
 	}
+}
+
+// A machine that is busy lets an instance seem away. Requests go to that one all
+// the same, not to one that said that it stops.
+func TestABusyInstanceIsPreferredToOneThatStops(t *testing.T) {
+	t.Parallel()
+	busy, stopping := make(chan struct{}), atomic.Bool{}
+	serve := func(health http.HandlerFunc, name string) string {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/health", health)
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+		server := httptest.NewServer(mux)
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
+	a := serve(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-busy:
+		case <-r.Context().Done():
+		}
+	}, "a")
+	b := serve(func(w http.ResponseWriter, _ *http.Request) {
+		if stopping.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, medlogistics.Stopping)
+		}
+	}, "b")
+	t.Cleanup(func() { close(busy) })
+	balancer, err := balance(t.Context(), "127.0.0.1:0", a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = balancer.close() })
+	inOrder := func(want ...string) {
+		t.Helper()
+		// Twice, since of equals another one is the first each time.
+		for until := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			once, twice := balancer.inOrder(), balancer.inOrder()
+			if slices.Equal(once, want) && slices.Equal(twice, want) {
+				return
+			}
+			if time.Now().After(until) {
+				t.Fatalf("requests go to %v and %v, not to %v", once, twice, want)
+			}
+		}
+	}
+	inOrder(b, a)
+	stopping.Store(true)
+	inOrder(a, b)
 }

@@ -37,8 +37,9 @@ type API struct {
 const (
 	applicationName = "medlogistics-api" // of the database sessions
 	requestTimeout  = 5 * time.Second
-	noticeTimeout   = 4 * time.Second // when nobody looks
-	stopTimeout     = 5 * time.Second // for requests in progress
+	noticeTimeout   = 4 * time.Second  // when nobody looks
+	writeTimeout    = 10 * time.Second // of a request, from its header to the end of its answer
+	stopTimeout     = writeTimeout     // for requests in progress
 	poolSize        = 10
 )
 
@@ -58,7 +59,7 @@ func (a API) Serve(ctx context.Context) error {
 		Handler:           handler.routes(),
 		ReadHeaderTimeout: requestTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      2 * requestTimeout,
+		WriteTimeout:      writeTimeout,
 		ErrorLog:          slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)

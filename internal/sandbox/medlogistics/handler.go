@@ -26,6 +26,9 @@ type handler struct {
 	farewell chan struct{} // gets one for each look at its health while it is leaving; has room for all that are waited for
 }
 
+// Stopping is the status that the health page gives once the API is told to stop.
+const Stopping = "stopping"
+
 // leave says by the health that this is about to stop, and returns when enough
 // have asked, or after the timeout.
 func (h *handler) leave(timeout time.Duration) {
@@ -56,7 +59,7 @@ func (h *handler) routes() http.Handler {
 // a moment later.
 func (h *handler) health(w http.ResponseWriter, r *http.Request) {
 	if h.leaving.Load() {
-		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "stopping"})
+		reply(w, http.StatusServiceUnavailable, map[string]string{"status": Stopping})
 		select {
 		case h.farewell <- struct{}{}:
 		default: // as many as are waited for have asked

@@ -34,7 +34,7 @@ turn() {
 	until ln -s $$ "$dir/turn" 2>/dev/null; do
 		holder=$(readlink "$dir/turn") && ! kill -0 "$holder" 2>/dev/null && rm -f "$dir/turn"
 		n=$((n + 1))
-		[ $n -lt 400 ] || { echo "another $0 has been at it for 20 seconds" >&2; exit 1; }
+		[ $n -lt 600 ] || { echo "another $0 has been at it for 30 seconds" >&2; exit 1; }
 		sleep 0.05
 	done
 	trap 'rm -f "$dir/turn"' EXIT
@@ -68,8 +68,8 @@ stop() {
 	while running; do
 		case $n in
 		0) kill -TERM "$pid" 2>/dev/null ;;
-		200) kill -KILL "$pid" 2>/dev/null ;;
-		300) echo "process $pid cannot be ended" >&2; return 1 ;;
+		400) kill -KILL "$pid" 2>/dev/null ;;
+		500) echo "process $pid cannot be ended" >&2; return 1 ;;
 		esac
 		n=$((n + 1))
 		sleep 0.05
