@@ -26,7 +26,7 @@ type Command struct {
 	Env    []string       // added to the parent's environment, secrets allowed; a name alone is taken out of it
 	Dir    string         // "" is the current directory
 	Stdin  io.Reader      // nil is empty
-	Stdout io.Writer      // nil is discarded
+	Stdout io.Writer      // nil is discarded; one that blocks keeps the program waiting, and Run
 	Stderr io.Writer      // gets the standard error too, masked; nil is nobody
 	Log    *os.File       // takes both outputs instead; for a program that leaves a daemon behind
 	Mask   *redact.Masker // applied to the standard error before it is kept
@@ -83,13 +83,8 @@ func (c Command) Run(ctx context.Context) error {
 	if !c.Lasting {
 		mark = family.mark()
 	}
-	cmd := c.prepare(exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...), mark, stderr)
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = c.Grace
-	if cmd.WaitDelay == 0 {
-		cmd.WaitDelay = 5 * time.Second
-	}
-	err := family.run(cmd)
+	cmd := c.prepare(exec.Command(c.Argv[0], c.Argv[1:]...), mark, stderr) //nolint:noctx // the context's end is for the whole group
+	err := family.run(ctx, &child{cmd: cmd, grace: c.grace()})
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		// A program that left a daemon behind has done its work all the same.
 		_ = stderr.Close()
@@ -109,6 +104,13 @@ func (c Command) Run(ctx context.Context) error {
 		err = cause
 	}
 	return &Error{Program: program(c.Argv[0]), ExitCode: exitCode(err), Stderr: tail.String(), Err: err}
+}
+
+func (c Command) grace() time.Duration {
+	if c.Grace == 0 {
+		return 5 * time.Second
+	}
+	return c.Grace
 }
 
 // words is where the standard error goes.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -96,33 +95,36 @@ func environ(mark string, own []string) []string {
 }
 
 // run runs a program to its end. A nil family only does that.
-func (f *Family) run(cmd *exec.Cmd) error {
+func (f *Family) run(ctx context.Context, child *child) error {
 	if f == nil {
-		return cmd.Run()
+		if err := child.start(ctx); err != nil {
+			return err
+		}
+		return child.wait(ctx)
 	}
-	if err := f.start(cmd); err != nil {
+	if err := f.start(ctx, child); err != nil {
 		return err
 	}
-	err := cmd.Wait()
+	err := child.wait(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.groups, cmd.Process.Pid)
+	delete(f.groups, child.cmd.Process.Pid)
 	if f.over && err != nil {
 		return ErrKilled
 	}
 	return err
 }
 
-func (f *Family) start(cmd *exec.Cmd) error {
+func (f *Family) start(ctx context.Context, child *child) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over {
 		return ErrKilled
 	}
-	if err := cmd.Start(); err != nil {
+	if err := child.start(ctx); err != nil {
 		return err
 	}
-	f.groups[cmd.Process.Pid] = true
+	f.groups[child.cmd.Process.Pid] = true
 	return nil
 }
 
