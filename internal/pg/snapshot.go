@@ -41,21 +41,33 @@ func OpenSnapshotOf(ctx context.Context, dsn redact.Secret, database string, loc
 	if err != nil {
 		return nil, err
 	}
-	if lockWait == 0 {
-		lockWait = patience
-	}
 	s := &Snapshot{dsn: dsn, database: database, lockWait: lockWait, conn: conn}
-	if err := beginRead(ctx, conn, "", lockWait); err != nil {
-		s.Close()
-		return nil, err
+	return s, s.take(ctx)
+}
+
+// SnapshotOn is OpenSnapshot on a connection to the database that is there already
+// and in no transaction. The snapshot takes it over.
+func SnapshotOn(ctx context.Context, conn *pgx.Conn, dsn redact.Secret, lockWait time.Duration) (*Snapshot, error) {
+	s := &Snapshot{dsn: dsn, lockWait: lockWait, conn: conn}
+	return s, s.take(ctx)
+}
+
+// take exports the snapshot. If it fails, the connection is closed.
+func (s *Snapshot) take(ctx context.Context) error {
+	if s.lockWait == 0 {
+		s.lockWait = patience
 	}
-	err = conn.QueryRow(ctx, `select pg_export_snapshot(), pg_current_snapshot()::text, now()`).
+	if err := beginRead(ctx, s.conn, "", s.lockWait); err != nil {
+		s.Close()
+		return err
+	}
+	err := s.conn.QueryRow(ctx, `select pg_export_snapshot(), pg_current_snapshot()::text, now()`).
 		Scan(&s.ID, &s.Visible, &s.Taken)
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("export a snapshot: %w", err)
+		return fmt.Errorf("export a snapshot: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // Conn returns the connection that holds the snapshot, in its transaction.

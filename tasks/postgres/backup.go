@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/runner/task"
@@ -166,17 +168,25 @@ func (b *Backup) Files() []string {
 
 // Check looks at the server, the client programs, the privileges and the disk.
 func (b *Backup) Check(ctx context.Context, _ *task.Env) error {
-	_, err := b.look(ctx)
+	with, err := b.look(ctx)
+	with.close()
 	return err
 }
 
 // means is what a backup is made with.
 type means struct {
+	conn          *pgx.Conn // to the database, in no transaction
 	dump, restore tool
 	size          task.Bytes // see archiveSize
 }
 
-// look is Check, and returns what it found.
+func (m *means) close() {
+	if m.conn != nil {
+		pg.Close(m.conn)
+	}
+}
+
+// look is Check, and returns what it found, which is to be closed also after an error.
 func (b *Backup) look(ctx context.Context) (with means, err error) {
 	if err := mayWrite(b.Directory); err != nil {
 		return with, err
@@ -189,27 +199,45 @@ func (b *Backup) look(ctx context.Context) (with means, err error) {
 			return with, err
 		}
 	}
-	conn, err := pg.Connect(ctx, b.DSN)
+	err = together(ctx,
+		func(ctx context.Context) (err error) { with.dump, with.restore, err = findTools(ctx); return err },
+		func(ctx context.Context) (err error) {
+			if with.conn, err = pg.Connect(ctx, b.DSN); err != nil {
+				return err
+			}
+			with.size, err = b.lookAtServer(ctx, with.conn)
+			return err
+		},
+	)
 	if err != nil {
 		return with, err
 	}
-	defer pg.Close(conn)
-	if err := pg.Direct(ctx, conn); err != nil {
-		return with, err
-	}
-	if with.dump, with.restore, err = dumpTools(ctx, conn); err != nil {
-		return with, err
-	}
-	if err := permitted(ctx, conn, conn.Config().Database, ForBackup); err != nil {
-		return with, err
-	}
-	if _, err := conn.Exec(ctx, "begin; "+pg.LockTimeout(b.LockWait)); err != nil {
-		return with, fmt.Errorf("begin to look at the tables: %w", err)
-	}
-	if with.size, err = archiveSize(ctx, conn); err != nil {
+	if err := suit(ctx, with.conn, with.dump, with.restore); err != nil {
 		return with, err
 	}
 	return with, room(b.Directory, with.size, b.Reserve)
+}
+
+// lookAtServer fails unless the database can be backed up, and returns how much there
+// is to write: see archiveSize.
+func (b *Backup) lookAtServer(ctx context.Context, conn *pgx.Conn) (task.Bytes, error) {
+	if err := pg.Direct(ctx, conn); err != nil {
+		return 0, err
+	}
+	if err := permitted(ctx, conn, conn.Config().Database, ForBackup); err != nil {
+		return 0, err
+	}
+	if _, err := conn.Exec(ctx, "begin; "+pg.LockTimeout(b.LockWait)); err != nil {
+		return 0, fmt.Errorf("begin to look at the tables: %w", err)
+	}
+	size, err := archiveSize(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := conn.Exec(ctx, "rollback"); err != nil {
+		return 0, fmt.Errorf("end the look at the tables: %w", err)
+	}
+	return size, nil
 }
 
 // Run makes the backup, unless an earlier call of this step has.
@@ -231,6 +259,7 @@ func (b *Backup) Run(ctx context.Context, env *task.Env) (BackupReceipt, error) 
 		return receipt, err
 	}
 	with, err := b.look(ctx)
+	defer with.close()
 	if err != nil {
 		return BackupReceipt{}, err
 	}

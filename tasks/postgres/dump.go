@@ -29,17 +29,15 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 	if err != nil {
 		return Metadata{}, err
 	}
-	snapshot, err := pg.OpenSnapshot(ctx, b.DSN, b.LockWait)
+	snapshot, err := pg.SnapshotOn(ctx, with.conn, b.DSN, b.LockWait)
 	if err != nil {
 		return Metadata{}, err
 	}
 	defer snapshot.Close()
-	m, err := b.describe(ctx, snapshot)
+	m, err := b.begin(ctx, snapshot, with)
 	if err != nil {
 		return m, err
 	}
-	m.Tools = toolVersions(with.dump, with.restore)
-	m.warn(env.Log)
 	written := func(n int64) { env.Progress(min(n, int64(with.size)), int64(with.size), "bytes") }
 	archive, err := createArchive(path, keys.recipients, written)
 	if err != nil {
@@ -47,20 +45,28 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 	}
 	defer archive.file.Close()
 	var contents format.Contents
+	var heard []pg.Table
+	var sum string
 	err = together(ctx,
-		func(ctx context.Context) error { return b.readTables(ctx, snapshot, m.Tables) },
-		func(ctx context.Context) error { return b.readOther(ctx, snapshot.Conn(), &m) },
+		func(ctx context.Context) error { return b.describe(ctx, env.Log, snapshot, &m) },
 		func(ctx context.Context) error {
-			return archive.write(func() error { return b.runDump(ctx, with.dump, snapshot.ID, &m, archive) })
+			return archive.write(func() (err error) {
+				heard, err = b.runDump(ctx, with.dump, snapshot.ID, m.Encoding, archive)
+				return err
+			})
 		},
 		func(ctx context.Context) (err error) {
-			contents, m.SHA256, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
+			contents, sum, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
 			return err
 		},
 	)
+	if err == nil && b.Level == Full {
+		err = m.hear(heard)
+	}
 	if err != nil {
 		return m, err
 	}
+	m.SHA256 = sum
 	m.describeFile(archive, keys)
 	after, err := pg.Sequences(ctx, snapshot.Conn())
 	if err != nil {
@@ -169,28 +175,39 @@ func (m *Metadata) hear(sent []pg.Table) error {
 	return differ("the backup", missing)
 }
 
-// describe collects what has to be known before the archive is begun.
-func (b *Backup) describe(ctx context.Context, snapshot *pg.Snapshot) (m Metadata, err error) {
-	conn := snapshot.Conn()
+// begin collects what has to be known before pg_dump reads anything. Sequences are in
+// no snapshot: see pg.SequencesBetween.
+func (b *Backup) begin(ctx context.Context, snapshot *pg.Snapshot, with means) (m Metadata, err error) {
 	m = Metadata{
 		Format: metadataFormat, Archive: archiveFormat, Level: b.Level,
-		Snapshot: snapshot.Visible, TakenAt: snapshot.Taken.UTC(),
-		Encoding:   pg.ClientEncoding(conn.PgConn().ParameterStatus("server_encoding")),
+		Snapshot: snapshot.Visible, TakenAt: snapshot.Taken.UTC(), Tools: toolVersions(with.dump, with.restore),
+		Encoding:   pg.ClientEncoding(snapshot.Conn().PgConn().ParameterStatus("server_encoding")),
 		PlanDigest: b.PlanDigest, Run: b.RunID, Commit: b.Commit,
 	}
+	m.Sequences, err = pg.Sequences(ctx, snapshot.Conn())
+	return m, err
+}
+
+// describe notes in m what the snapshot shows of the database, and what of it is in no
+// backup.
+func (b *Backup) describe(ctx context.Context, log *slog.Logger, snapshot *pg.Snapshot, m *Metadata) error {
+	conn := snapshot.Conn()
 	seen, err := describeServer(ctx, conn)
 	if err != nil {
-		return m, err
+		return err
 	}
 	m.Database, m.ServerVersion = seen.Database, seen.ServerVersion
 	if m.Server, m.LogicalSlots, err = identify(ctx, conn); err != nil {
-		return m, err
+		return err
 	}
+	m.warn(log)
 	if m.Tables, err = pg.Tables(ctx, conn); err != nil {
-		return m, err
+		return err
 	}
-	m.Sequences, err = pg.Sequences(ctx, conn)
-	return m, err
+	return together(ctx,
+		func(ctx context.Context) error { return b.readTables(ctx, snapshot, m.Tables) },
+		func(ctx context.Context) error { return b.readOther(ctx, conn, m) },
+	)
 }
 
 // describeFile notes what is known of the file when it is written.
@@ -224,30 +241,27 @@ func identify(ctx context.Context, conn *pgx.Conn) (server string, slots []strin
 	return server, slots, nil
 }
 
-// runDump has pg_dump write the uncompressed archive of the snapshot to w, and notes
-// in m what the server sent it, at the level full. Compressing is left to us: zstd is
-// three times as fast as pg_dump's own gzip.
-func (b *Backup) runDump(ctx context.Context, dump tool, snapshot string, m *Metadata, w *archive) error {
+// runDump has pg_dump write the uncompressed archive of the snapshot to w, and returns
+// the tables that the server sent it, at the level full. Compressing is left to us:
+// zstd is three times as fast as pg_dump's own gzip.
+func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding string, w *archive) (heard []pg.Table, err error) {
 	if b.Level == Counts {
 		env, err := pg.Env(b.DSN)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return b.dumpWith(ctx, env, dump, snapshot, m.Encoding, w)
+		return nil, b.dumpWith(ctx, env, dump, snapshot, encoding, w)
 	}
 	line, err := relay.Open(ctx, b.DSN)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = b.dumpWith(ctx, line.Env(), dump, snapshot, m.Encoding, w)
-	sent, failed := line.Close()
+	err = b.dumpWith(ctx, line.Env(), dump, snapshot, encoding, w)
+	heard, failed := line.Close()
 	if failed != nil && ctx.Err() == nil {
-		return failed // pg_dump could only say that nobody answered
+		return nil, failed // pg_dump could only say that nobody answered
 	}
-	if err != nil {
-		return err
-	}
-	return m.hear(sent)
+	return heard, err
 }
 
 // dumpWith has pg_dump write to w, with an environment in which it finds the server.

@@ -66,28 +66,38 @@ func serverMajor(ctx context.Context, conn *pgx.Conn) (int, error) {
 }
 
 // dumpTools finds pg_dump and pg_restore, and fails unless they can dump the
-// server behind conn: pg_dump refuses one of a newer major version than its own.
-// https://www.postgresql.org/docs/current/app-pgdump.html
+// server behind conn.
 func dumpTools(ctx context.Context, conn *pgx.Conn) (dump, restore tool, err error) {
-	server, err := serverMajor(ctx, conn)
-	if err != nil {
+	if dump, restore, err = findTools(ctx); err != nil {
 		return tool{}, tool{}, err
 	}
+	return dump, restore, suit(ctx, conn, dump, restore)
+}
+
+// findTools finds pg_dump and pg_restore.
+func findTools(ctx context.Context) (dump, restore tool, err error) {
 	err = together(ctx,
 		func(ctx context.Context) (err error) { dump, err = findTool(ctx, "pg_dump"); return err },
 		func(ctx context.Context) (err error) { restore, err = findTool(ctx, "pg_restore"); return err },
 	)
+	return dump, restore, err
+}
+
+// suit fails unless the programs can handle the server: pg_dump refuses one of a newer
+// major version than its own. https://www.postgresql.org/docs/current/app-pgdump.html
+func suit(ctx context.Context, conn *pgx.Conn, programs ...tool) error {
+	server, err := serverMajor(ctx, conn)
 	if err != nil {
-		return tool{}, tool{}, err
+		return err
 	}
-	for _, program := range []tool{dump, restore} {
+	for _, program := range programs {
 		if program.major < server {
-			return tool{}, tool{}, task.Hint(
+			return task.Hint(
 				fmt.Errorf("%s is of version %s and cannot handle a server of version %d", program.path, program.version, server),
 				fmt.Sprintf("install PostgreSQL's client programs of version %d or newer, or name their directory in PG_BIN", server))
 		}
 	}
-	return dump, restore, nil
+	return nil
 }
 
 // undefined tells whether the server said that a name is not there (yet).

@@ -76,22 +76,25 @@ func (r *Relay) Close() ([]pg.Table, error) {
 	return r.ear.tables, errors.Join(r.err, os.RemoveAll(r.dir))
 }
 
-// serve takes the first session that comes to the server.
+// serve takes the first session that comes to the server, where we log in while the
+// program starts.
 func (r *Relay) serve(ctx context.Context, dsn redact.Secret) error {
+	server, failed := login(ctx, dsn)
+	if failed == nil {
+		defer server.Conn.Close()
+	}
 	program, err := r.listener.Accept()
 	if err != nil {
-		return nil // closed: nobody came
+		return failed // nobody came
 	}
 	defer program.Close()
 	defer context.AfterFunc(ctx, func() { _ = program.Close() })()
 	// Nobody else comes, and nothing is left if we are killed from here on.
 	_ = r.listener.Close()
 	_ = os.RemoveAll(r.dir)
-	server, err := login(ctx, dsn)
-	if err != nil {
-		return err
+	if failed != nil {
+		return failed
 	}
-	defer server.Conn.Close()
 	if err := welcome(program, server); err != nil {
 		return fmt.Errorf("let pg_dump in: %w", err)
 	}
