@@ -25,7 +25,7 @@ func All() task.Set { //nolint:funlen // one row a task, no branches
 
 		task.Look("postgres/ready", &postgres.Ready{FreeConnections: 5}),
 		task.Look("postgres/backup", &postgres.Backup{
-			Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute, CopyRegion: "us-east-1",
+			Level: postgres.Full, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute, CopyRegion: "us-east-1",
 		}, task.Copies),
 		task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second}, task.Retryable),
 		task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second}, task.Retryable),

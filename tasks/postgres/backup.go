@@ -39,14 +39,9 @@ type Backup struct {
 	Directory string `with:"directory,required"`
 
 	// Level is what the file is compared by: full hashes every row on its way
-	// from the server to pg_dump, and compares content; counts has the server
-	// count the rows in the same snapshot, and compares their number only.
-	// Default full.
+	// from the server to pg_dump, and compares content; counts counts them there,
+	// and compares their number only. Default full.
 	Level Level `with:"level"`
-
-	// Jobs is how many sessions count the rows while the file is written.
-	// Default 2.
-	Jobs int `with:"jobs"`
 
 	// KeepDays is for how many days backups of this database are kept. Older
 	// ones are removed once a new one is proven. 0 keeps them however old they
@@ -146,8 +141,6 @@ func (b *Backup) Validate() error {
 	switch {
 	case b.Directory == "":
 		return errors.New("directory is empty")
-	case b.Jobs < 1:
-		return errors.New("jobs is less than 1")
 	case b.KeepDays < 0:
 		return errors.New("keep_days is negative")
 	case b.Keep < 0:

@@ -21,8 +21,8 @@ import (
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// dump writes the archive to path and, at the same time, counts or hashes the
-// tables in the same snapshot and reads the file back. It returns when the file is
+// dump writes the archive to path and, at the same time, counts or hashes what the
+// server sends of the tables and reads the file back. It returns when the file is
 // on the disk and proven.
 func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path string) (Metadata, error) {
 	keys, err := b.keys()
@@ -46,7 +46,6 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 	defer archive.file.Close()
 	var contents format.Contents
 	var heard []pg.Table
-	var sum string
 	err = together(ctx,
 		func(ctx context.Context) error { return b.describe(ctx, env.Log, snapshot, &m) },
 		func(ctx context.Context) error {
@@ -56,17 +55,16 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 			})
 		},
 		func(ctx context.Context) (err error) {
-			contents, sum, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
+			contents, m.SHA256, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
 			return err
 		},
 	)
-	if err == nil && b.Level == Full {
+	if err == nil {
 		err = m.hear(heard)
 	}
 	if err != nil {
 		return m, err
 	}
-	m.SHA256 = sum
 	m.describeFile(archive, keys)
 	after, err := pg.Sequences(ctx, snapshot.Conn())
 	if err != nil {
@@ -120,38 +118,29 @@ func together(ctx context.Context, functions ...func(context.Context) error) err
 	return context.Cause(ctx)
 }
 
-// readOther reads what the database has beside tables: the large objects at the
-// chosen level.
+// readOther reads, at the chosen level, what is not heard as pg_dump reads it: the
+// large objects, and those tables that it takes only a part of.
 func (b *Backup) readOther(ctx context.Context, conn *pgx.Conn, m *Metadata) (err error) {
+	read, readLarge := pg.Sum, pg.SumLarge
+	if b.Level == Counts {
+		read, readLarge = pg.Count, pg.CountLarge
+	}
+	for i := range m.Tables {
+		if !m.Tables[i].Partial() {
+			continue
+		}
+		if err := read(ctx, conn, &m.Tables[i]); err != nil {
+			return err
+		}
+	}
 	if m.Objects, err = pg.Objects(ctx, conn); err != nil {
 		return err
 	}
 	if m.Roles, err = pg.Roles(ctx, conn); err != nil {
 		return err
 	}
-	if b.Level == Counts {
-		m.LargeObjects, err = pg.CountLarge(ctx, conn)
-	} else {
-		m.LargeObjects, err = pg.SumLarge(ctx, conn)
-	}
+	m.LargeObjects, err = readLarge(ctx, conn)
 	return err
-}
-
-// readTables notes what the tables hold, as far as nobody listens to pg_dump: the
-// number of rows of each, or the content of those that it takes only a part of.
-func (b *Backup) readTables(ctx context.Context, snapshot *pg.Snapshot, tables []pg.Table) error {
-	switch {
-	case b.Level == Counts:
-		return snapshot.Read(ctx, tables, b.Jobs, pg.Count)
-	case slices.ContainsFunc(tables, pg.Table.Partial):
-		return snapshot.Read(ctx, tables, 1, func(ctx context.Context, conn *pgx.Conn, t *pg.Table) error {
-			if !t.Partial() {
-				return nil
-			}
-			return pg.Sum(ctx, conn, t)
-		})
-	}
-	return nil
 }
 
 // hear notes what pg_dump was sent of the tables. It must be all of each.
@@ -204,10 +193,7 @@ func (b *Backup) describe(ctx context.Context, log *slog.Logger, snapshot *pg.Sn
 	if m.Tables, err = pg.Tables(ctx, conn); err != nil {
 		return err
 	}
-	return together(ctx,
-		func(ctx context.Context) error { return b.readTables(ctx, snapshot, m.Tables) },
-		func(ctx context.Context) error { return b.readOther(ctx, conn, m) },
-	)
+	return b.readOther(ctx, conn, m)
 }
 
 // describeFile notes what is known of the file when it is written.
@@ -242,44 +228,31 @@ func identify(ctx context.Context, conn *pgx.Conn) (server string, slots []strin
 }
 
 // runDump has pg_dump write the uncompressed archive of the snapshot to w, and returns
-// the tables that the server sent it, at the level full. Compressing is left to us:
-// zstd is three times as fast as pg_dump's own gzip.
-func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding string, w *archive) (heard []pg.Table, err error) {
-	if b.Level == Counts {
-		env, err := pg.Env(b.DSN)
-		if err != nil {
-			return nil, err
-		}
-		return nil, b.dumpWith(ctx, env, dump, snapshot, encoding, w)
-	}
-	line, err := relay.Open(ctx, b.DSN)
+// the tables that the server sent it. Compressing is left to us: zstd is three times as
+// fast as pg_dump's own gzip.
+func (b *Backup) runDump(ctx context.Context, dump tool, snapshot, encoding string, w *archive) ([]pg.Table, error) {
+	line, err := relay.Open(ctx, b.DSN, b.Level == Full)
 	if err != nil {
 		return nil, err
 	}
-	err = b.dumpWith(ctx, line.Env(), dump, snapshot, encoding, w)
-	heard, failed := line.Close()
-	if failed != nil && ctx.Err() == nil {
-		return nil, failed // pg_dump could only say that nobody answered
-	}
-	return heard, err
-}
-
-// dumpWith has pg_dump write to w, with an environment in which it finds the server.
-func (b *Backup) dumpWith(ctx context.Context, env []string, dump tool, snapshot, encoding string, w *archive) error {
-	err := piped(w, func(to *os.File) error {
+	err = piped(w, func(to *os.File) error {
 		return command.Command{
 			Argv: []string{
 				dump.path, "--format=custom", "--compress=0", "--no-password", "--snapshot=" + snapshot,
 				"--encoding=" + encoding, fmt.Sprintf("--lock-wait-timeout=%d", b.LockWait.Milliseconds()),
 			},
-			Env: env, Stdout: to, Mask: redact.NewMasker(b.DSN),
+			Env: line.Env(), Stdout: to, Mask: redact.NewMasker(b.DSN),
 		}.Run(ctx)
 	})
-	if w.err != nil && ctx.Err() == nil {
-		// pg_dump ended because we could not write: its own words only say so.
-		return w.err
+	heard, failed := line.Close()
+	switch {
+	case ctx.Err() != nil:
+	case failed != nil:
+		return nil, failed // pg_dump could only say that nobody answered
+	case w.err != nil:
+		return nil, w.err // pg_dump ended because we could not write: it could only say so
 	}
-	return err
+	return heard, err
 }
 
 const (

@@ -25,7 +25,7 @@ import (
 // The prototypes are what the list of tasks registers.
 var (
 	backupSpec = task.Look("postgres/backup", &postgres.Backup{
-		Level: postgres.Full, Jobs: 2, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute, CopyRegion: "us-east-1",
+		Level: postgres.Full, KeepDays: 30, Reserve: 1e9, LockWait: time.Minute, CopyRegion: "us-east-1",
 	})
 	stageSpec   = task.Of("postgres/stage", &postgres.Stage{Method: postgres.Auto, Wait: 30 * time.Second})
 	swapSpec    = task.Of("postgres/swap", &postgres.Swap{Timeout: 10 * time.Second})

@@ -10,15 +10,17 @@ import (
 	"github.com/medlogistics/phasegate/internal/pg/archive"
 )
 
-// An ear follows both sides of a session, and sums up the rows of every table that
-// the program copies as a whole.
+// An ear follows both sides of a session, and counts or sums up the rows of every
+// table that the program copies as a whole.
 type ear struct {
+	hash   bool // their content too
 	tables []pg.Table
 
 	asked   atomic.Pointer[string] // the program's last statement, as far as statementLimit
 	copying bool                   // rows come
 	table   *pg.Table              // theirs; nil: of no table, or not of all of it
-	rows    pg.RowSum
+	count   int64                  // of them
+	sum     pg.RowSum              // of them, if it is asked for
 }
 
 // Kinds of messages.
@@ -96,13 +98,19 @@ func (e *ear) ask() func(kind byte, piece []byte, last bool) {
 func (e *ear) hear(kind byte, piece []byte, last bool) {
 	switch {
 	case kind == copyData:
-		if e.table != nil {
-			_, _ = e.rows.Write(piece) // it never fails
+		if last {
+			e.count++ // always one row a message: protocol-flow.html, "COPY Operations"
+		}
+		if e.hash && e.table != nil {
+			_, _ = e.sum.Write(piece) // it never fails
 		}
 	case kind == copyOut && last:
 		e.begin()
 	case kind == copyDone && e.table != nil:
-		e.table.Rows, e.table.Hash = e.rows.Rows(), e.rows.Hash()
+		e.table.Rows = e.count
+		if e.hash {
+			e.table.Hash = e.sum.Hash()
+		}
 		e.tables = append(e.tables, *e.table)
 		e.copying, e.table = false, nil
 	case kind == copyDone || kind == errorMessage:
@@ -113,7 +121,7 @@ func (e *ear) hear(kind byte, piece []byte, last bool) {
 // begin finds out whose rows come. What is no whole table, such as a part of an
 // extension's configuration, is not heard.
 func (e *ear) begin() {
-	e.copying, e.table, e.rows = true, nil, pg.RowSum{}
+	e.copying, e.table, e.count, e.sum = true, nil, 0, pg.RowSum{}
 	if asked := e.asked.Load(); asked != nil {
 		if table, err := archive.ParseCopy(*asked, "TO stdout;"); err == nil {
 			e.table = &table

@@ -36,8 +36,9 @@ type Relay struct {
 const port = "5432"
 
 // Open makes the address. The session that comes is taken on to the server that
-// dsn names, until ctx ends.
-func Open(ctx context.Context, dsn redact.Secret) (*Relay, error) {
+// dsn names, until ctx ends. Rows are counted, and their content is summed up if hash
+// says so.
+func Open(ctx context.Context, dsn redact.Secret, hash bool) (*Relay, error) {
 	config, err := pg.Parse(dsn)
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func Open(ctx context.Context, dsn redact.Secret) (*Relay, error) {
 		return nil, errors.Join(task.Hint(fmt.Errorf("make a socket for pg_dump: %w", err),
 			"the path may have some 100 bytes: name a shorter directory in TMPDIR"), os.RemoveAll(dir))
 	}
-	r := &Relay{database: config.Database, user: config.User, dir: dir, listener: listener}
+	r := &Relay{database: config.Database, user: config.User, dir: dir, listener: listener, ear: ear{hash: hash}}
 	r.serving.Go(func() { r.err = r.serve(ctx, dsn) })
 	return r, nil
 }
@@ -68,7 +69,7 @@ func (r *Relay) Env() []string {
 }
 
 // Close waits for the session's end, once its program has ended, and returns the
-// tables whose rows were heard, with their number and content. Its error is why
+// tables whose rows were heard, with their number and what was asked of their content. Its error is why
 // there was no session: the program could say only that it got none.
 func (r *Relay) Close() ([]pg.Table, error) {
 	_ = r.listener.Close()

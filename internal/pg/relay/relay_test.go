@@ -47,11 +47,39 @@ func database(t *testing.T, sql string) redact.Secret {
 
 func open(t *testing.T, dsn redact.Secret) *relay.Relay {
 	t.Helper()
-	r, err := relay.Open(t.Context(), dsn)
+	r, err := relay.Open(t.Context(), dsn, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func TestRowsAreOnlyCountedIfTheirContentIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, odd)
+	r, err := relay.Open(t.Context(), dsn, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dumped, err := dump(t, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, err := r.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range dumped.Tables {
+		dumped.Tables[i].Hash = ""
+	}
+	if d := pg.Differences(dumped.Tables, heard); len(d) > 0 || len(heard) == 0 {
+		t.Errorf("of %d tables: %q", len(heard), d)
+	}
+	for _, table := range heard {
+		if table.Hash != "" {
+			t.Errorf("the content of %s was summed up", table)
+		}
+	}
 }
 
 // program is one of PostgreSQL's, which reaches the server through r.
@@ -214,7 +242,7 @@ func TestADirectoryWithALongNameIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", dir)
-	_, err := relay.Open(t.Context(), redact.NewSecret("postgres://app@db.example/app"))
+	_, err := relay.Open(t.Context(), redact.NewSecret("postgres://app@db.example/app"), true)
 	if err == nil || !strings.Contains(task.HintOf(err), "TMPDIR") {
 		t.Errorf("error %v, hint %q", err, task.HintOf(err))
 	}
@@ -222,10 +250,10 @@ func TestADirectoryWithALongNameIsRefused(t *testing.T) {
 		t.Errorf("left %v, %v", left, err)
 	}
 	t.Setenv("TMPDIR", filepath.Join(dir, "nowhere"))
-	if _, err := relay.Open(t.Context(), redact.NewSecret("postgres://app@db.example/app")); err == nil {
+	if _, err := relay.Open(t.Context(), redact.NewSecret("postgres://app@db.example/app"), true); err == nil {
 		t.Error("opened in a directory that is not there")
 	}
-	if _, err := relay.Open(t.Context(), redact.NewSecret("%zz")); err == nil {
+	if _, err := relay.Open(t.Context(), redact.NewSecret("%zz"), true); err == nil {
 		t.Error("opened to no server")
 	}
 }
@@ -269,7 +297,7 @@ func TestASessionEndsWithEitherSide(t *testing.T) {
 			defer stopRelay()
 			running, stopProgram := context.WithCancel(t.Context())
 			defer stopProgram()
-			r, err := relay.Open(relaying, dsn)
+			r, err := relay.Open(relaying, dsn, true)
 			if err != nil {
 				t.Fatal(err)
 			}
