@@ -52,13 +52,14 @@ func TestAProgramIsToldToEndBeforeItIsEnded(t *testing.T) {
 	inBothWays(t, func(t *testing.T, blind bool) {
 		for _, test := range []struct {
 			script string
+			grace  time.Duration
 			signal syscall.Signal // that ended it; 0 is that it ended by itself
 		}{
-			{`trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.02; done`, 0},
-			{`trap 'echo told' TERM; echo ready; while :; do sleep 0.02; done`, syscall.SIGKILL},
+			{`trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.02; done`, time.Minute, 0},
+			{`trap 'echo told' TERM; echo ready; while :; do sleep 0.02; done`, 4 * time.Second, syscall.SIGKILL},
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
-			c, stdout, _ := startedChild(t, blind, test.script, 500*time.Millisecond)
+			c, stdout, _ := startedChild(t, blind, test.script, test.grace)
 			c.pipes[0].to = io.MultiWriter(stdout, writerFunc(func([]byte) { cancel() }))
 			err := c.wait(ctx)
 			if !strings.Contains(stdout.String(), "told") {
