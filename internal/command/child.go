@@ -18,7 +18,7 @@ import (
 // A child is a program that runs, with its outputs on their way to writers. One
 // poll(2) waits for them and for its end, on the goroutine that runs it: os/exec
 // has a goroutine for each and wakes one after the other, which costs a run of
-// short programs a twentieth of its time (docs/benchmarks.md).
+// short programs a few hundredths of its time (docs/benchmarks.md).
 type child struct {
 	cmd   *exec.Cmd
 	grace time.Duration // from SIGTERM to SIGKILL, and for outputs that a daemon holds open

@@ -54,6 +54,19 @@ func open(t *testing.T, dsn redact.Secret) *relay.Relay {
 	return r
 }
 
+// both dumps through r, and returns what is in the archive and what was heard.
+func both(t *testing.T, r *relay.Relay) (dumped archive.Contents, heard []pg.Table) {
+	t.Helper()
+	dumped, err := dump(t, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heard, err = r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dumped, heard
+}
+
 func TestRowsAreOnlyCountedIfTheirContentIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, odd)
@@ -61,14 +74,7 @@ func TestRowsAreOnlyCountedIfTheirContentIsNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dumped, err := dump(t, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard, err := r.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dumped, heard := both(t, r)
 	for i := range dumped.Tables {
 		dumped.Tables[i].Hash = ""
 	}
@@ -117,14 +123,7 @@ func TestEveryTableIsHeardAsTheServerHasIt(t *testing.T) {
 	if info, err := os.Stat(home(r)); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the socket lies in a directory of mode %v, %v", info.Mode(), err)
 	}
-	dumped, err := dump(t, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard, err := r.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dumped, heard := both(t, r)
 	conn, err := pg.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
