@@ -19,10 +19,12 @@ import (
 
 // A balancer stands in front of the API's instances, as a reverse proxy does in
 // production: it asks each for its health, sends requests to those that are well in
-// turn, and tries another where nobody listens any more.
+// turn, and tries another where nobody listens any more or, if that cannot do a
+// thing twice, where the answer is that the service is unavailable.
 type balancer struct {
 	instances []*instance
 	turn      atomic.Uint64
+	transport http.Transport
 	server    *http.Server
 	stop      context.CancelFunc
 }
@@ -50,7 +52,7 @@ func balance(ctx context.Context, address string, instances ...string) (*balance
 	if err != nil {
 		return nil, err
 	}
-	b := &balancer{}
+	b := &balancer{transport: http.Transport{DisableKeepAlives: true}}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.stop = stop
 	for _, address := range instances {
@@ -60,7 +62,7 @@ func balance(ctx context.Context, address string, instances ...string) (*balance
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: address}) },
-		Transport: &http.Transport{DialContext: b.dial, DisableKeepAlives: true},
+		Transport: b,
 		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	b.server = &http.Server{Handler: proxy, ReadHeaderTimeout: 5 * time.Second}
@@ -105,17 +107,37 @@ func (i *instance) look(ctx context.Context, client *http.Client) int32 {
 	return unwell
 }
 
-// dial connects to the next of the instances that are best, or to any that listens.
-func (b *balancer) dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	var failures []error
-	for _, address := range b.inOrder() {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if err == nil {
-			return conn, nil
+// RoundTrip sends the request to the next of the instances that are best, and to
+// another one if that may be done.
+func (b *balancer) RoundTrip(r *http.Request) (response *http.Response, err error) {
+	order := b.inOrder()
+	for n, address := range order {
+		attempt := r.Clone(r.Context())
+		attempt.URL.Host = address
+		if r.Body != nil {
+			attempt.Body = io.NopCloser(r.Body) // nothing of it is read where nobody listens
 		}
-		failures = append(failures, err)
+		response, err = b.transport.RoundTrip(attempt)
+		if n == len(order)-1 || !another(r, response, err) {
+			break
+		}
+		if response != nil {
+			_ = response.Body.Close()
+		}
 	}
-	return nil, errors.Join(failures...)
+	return response, err
+}
+
+// another reports whether a request may be sent to another instance as well: the
+// first has not seen it, or it only asks and the first said that it cannot answer.
+// It may have begun to stop since the last look at its health.
+func another(r *http.Request, response *http.Response, err error) bool {
+	if err != nil {
+		failure, ok := errors.AsType[*net.OpError](err)
+		return ok && failure.Op == "dial"
+	}
+	asks := r.Method == http.MethodGet && (r.Body == nil || r.Body == http.NoBody)
+	return asks && response.StatusCode == http.StatusServiceUnavailable
 }
 
 // inOrder returns all addresses, the best first, and of equals another one each time.

@@ -104,3 +104,43 @@ func TestABusyInstanceIsPreferredToOneThatStops(t *testing.T) {
 	stopping.Store(true)
 	inOrder(a, b)
 }
+
+// Between two looks at its health an instance may begin to stop. Who only asks does
+// not notice; what changes something is not sent twice.
+func TestAnAnswerThatTheServiceIsUnavailableIsAskedOfAnotherInstance(t *testing.T) {
+	t.Parallel()
+	serve := func(status int) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			said, _ := io.ReadAll(r.Body)
+			if r.URL.Path != "/health" {
+				w.WriteHeader(status)
+			}
+			_, _ = w.Write(said)
+		}))
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	balancer, err := balance(t.Context(), "127.0.0.1:0", serve(http.StatusOK), serve(http.StatusServiceUnavailable), gone.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = balancer.close() })
+	client := &http.Client{Transport: balancer}
+	unavailable := 0
+	for range 12 {
+		if status, body := ask(t, client, "GET", "http://api/api/me", "X-API-Key", "k", nil); status != http.StatusOK {
+			t.Errorf("a read was answered with %d %s", status, body)
+		}
+		switch status, body := ask(t, client, "POST", "http://api/api/administrations", "X-API-Key", "k", "given"); {
+		case status == http.StatusServiceUnavailable:
+			unavailable++
+		case status != http.StatusOK || !strings.Contains(body, "given"):
+			t.Errorf("a write was answered with %d %s", status, body)
+		}
+	}
+	if unavailable == 0 {
+		t.Error("a write was sent to another instance although the first had it")
+	}
+}

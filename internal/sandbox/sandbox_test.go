@@ -107,11 +107,13 @@ func connect(t *testing.T, s *Sandbox) *pgx.Conn {
 // ask makes a request and returns status and body.
 func ask(t *testing.T, client *http.Client, method, url, header, value string, body any) (int, string) {
 	t.Helper()
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
+	var encoded bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&encoded).Encode(body); err != nil {
+			t.Fatal(err)
+		}
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(encoded))
+	request, err := http.NewRequestWithContext(t.Context(), method, url, &encoded)
 	if err != nil {
 		t.Fatal(err)
 	}
