@@ -40,6 +40,9 @@ type pipe struct {
 
 const closed = -1
 
+// pipeSize is the most that a pipe holds, in bytes: pipe(7).
+const pipeSize = 64 << 10
+
 // start starts the program. Without an error, wait has to be called.
 func (c *child) start(ctx context.Context) error {
 	// Lets the scheduler see that this goroutine is no long computation, from which it
@@ -155,8 +158,8 @@ func (c *child) carriedBlind() (ended func() error, err error) {
 }
 
 // carry carries the outputs until the program has ended, which the handle tells, and
-// all that it wrote is read. What a daemon holds open after that is left when the
-// grace is over.
+// all that it wrote is read, however long the writers take. What a daemon holds open
+// after that is left when the grace is over.
 func (c *child) carry(handle int) error {
 	buffer := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
@@ -165,7 +168,8 @@ func (c *child) carry(handle int) error {
 		ready = append(ready, unix.PollFd{Fd: int32(p.read), Events: unix.POLLIN})
 	}
 	ready = append(ready, unix.PollFd{Fd: int32(handle), Events: unix.POLLIN})
-	var until time.Time
+	var until time.Time             // when an output that is open still is left
+	left := len(c.pipes) * pipeSize // the most that the program itself can have left in them
 	for open := len(ready); open > 0; {
 		n, err := unix.Poll(ready, milliseconds(until))
 		switch {
@@ -173,7 +177,7 @@ func (c *child) carry(handle int) error {
 			continue
 		case err != nil:
 			return fmt.Errorf("wait for the program: %w", err)
-		case n == 0:
+		case n == 0 || left < 0 && time.Now().After(until):
 			return exec.ErrWaitDelay
 		}
 		for i := range ready {
@@ -183,8 +187,14 @@ func (c *child) carry(handle int) error {
 			case i == len(c.pipes):
 				c.hasEnded()
 				until = time.Now().Add(c.grace)
-			case c.pipes[i].relay(buffer[:]):
-				continue
+			default:
+				read, more := c.pipes[i].relay(buffer[:])
+				if !until.IsZero() {
+					left -= read
+				}
+				if more {
+					continue
+				}
 			}
 			ready[i].Fd = closed // poll leaves it out
 			open--
@@ -204,21 +214,22 @@ func milliseconds(then time.Time) int {
 	return int(max(0, time.Until(then)+time.Millisecond-1) / time.Millisecond)
 }
 
-// relay hands on what is there to read, and tells whether there may be more. A writer
-// that fails gets no more: then the program finds its output closed.
-func (p *pipe) relay(buffer []byte) bool {
+// relay hands on what is there to read, and tells how much that was and whether there
+// may be more. A writer that fails gets no more: then the program finds its output
+// closed.
+func (p *pipe) relay(buffer []byte) (n int, more bool) {
 	n, err := unix.Read(p.read, buffer)
 	if errors.Is(err, unix.EINTR) {
-		return true
+		return 0, true
 	}
 	if n > 0 {
 		_, p.err = p.to.Write(buffer[:n])
 	}
 	if n > 0 && p.err == nil {
-		return true
+		return n, true
 	}
 	p.close()
-	return false
+	return 0, false
 }
 
 func (p *pipe) close() {

@@ -78,11 +78,25 @@ func TestAProgramIsToldToEndBeforeItIsEnded(t *testing.T) {
 
 func TestADaemonThatHoldsAnOutputIsNotWaitedForForever(t *testing.T) {
 	inBothWays(t, func(t *testing.T, blind bool) {
-		c, stdout, _ := startedChild(t, blind, `sleep 60 & echo $!`, 100*time.Millisecond)
-		err := c.wait(t.Context())
-		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
-		if !errors.Is(err, exec.ErrWaitDelay) || stdout.Len() == 0 {
-			t.Errorf("the wait ended with %v, the output is %q", err, stdout)
+		for _, daemon := range []string{`sleep 60`, `yes`} {
+			c, stdout, _ := startedChild(t, blind, daemon+` & echo started`, 100*time.Millisecond)
+			// Slower than the daemon, which always has more.
+			c.pipes[0].to = io.MultiWriter(stdout, writerFunc(func([]byte) { time.Sleep(50 * time.Millisecond) }))
+			err := c.wait(t.Context())
+			_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+			if !errors.Is(err, exec.ErrWaitDelay) || !strings.Contains(stdout.String(), "started") {
+				t.Errorf("%s: the wait ended with %v, %d bytes were read", daemon, err, stdout.Len())
+			}
+		}
+	})
+}
+
+func TestAWriterMayTakeLongerThanTheGrace(t *testing.T) {
+	inBothWays(t, func(t *testing.T, blind bool) {
+		c, stdout, _ := startedChild(t, blind, `head -c 65536 /dev/zero`, time.Millisecond)
+		c.pipes[0].to = io.MultiWriter(stdout, writerFunc(func([]byte) { time.Sleep(200 * time.Millisecond) }))
+		if err := c.wait(t.Context()); err != nil || stdout.Len() != 65_536 {
+			t.Errorf("%d bytes were read, and then: %v", stdout.Len(), err)
 		}
 	})
 }
