@@ -20,49 +20,49 @@ const (
 	byDump     = "dump"
 )
 
-// A clone is the copy of a database, beside it on the same server.
+// A clone is the copy of a database, beside it on the same server. It is made and
+// dropped in the session that has the lock on the original: the server may still be
+// making it for a call that was killed, which has the lock until then.
 type clone struct {
 	dsn    redact.Secret // of the original
 	source string        // the original's name
 	name   string        // the copy's name
 	env    *task.Env
-	admin  *pgx.Conn // to the maintenance database
+	lock   *pg.Lock
 }
 
-// openClone connects to where databases are created. It creates nothing. The
-// copy's name is the original's with the suffix.
+// openClone locks the original for other phasegates. It creates nothing. The copy's
+// name is the original's with the suffix.
 func openClone(ctx context.Context, dsn redact.Secret, suffix string, env *task.Env) (*clone, error) {
 	config, err := pg.Parse(dsn)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := pg.ConnectTo(ctx, dsn, pg.Maintenance)
+	lock, err := pg.Acquire(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
-	return &clone{dsn: dsn, source: config.Database, name: pg.CopyName(config.Database, suffix), env: env, admin: admin}, nil
+	return &clone{dsn: dsn, source: config.Database, name: pg.CopyName(config.Database, suffix), env: env, lock: lock}, nil
 }
 
-func (c *clone) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = c.admin.Close(ctx)
-}
+func (c *clone) close() { c.lock.Release() }
 
-// drop removes the copy, with whoever is connected to it, if it is there. The
-// lock on the original, which is held, keeps another call's copy from it.
+// admin is the session with the maintenance database, where databases are created.
+func (c *clone) admin() *pgx.Conn { return c.lock.Conn() }
+
+// drop removes the copy, with whoever is connected to it, if it is there.
 func (c *clone) drop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	statement := "drop database if exists " + pgx.Identifier{c.name}.Sanitize() + " with (force)"
-	if c.admin.IsClosed() { // the context ended in the middle of a statement
-		again, err := pg.ConnectTo(ctx, c.dsn, pg.Maintenance)
+	if c.admin().IsClosed() { // the context ended in the middle of a statement
+		again, err := pg.Acquire(ctx, c.dsn)
 		if err != nil {
 			return fmt.Errorf("drop the copy %s: %w", c.name, err)
 		}
-		c.admin = again
+		c.lock = again
 	}
-	if _, err := c.admin.Exec(ctx, statement); err != nil {
+	if _, err := c.admin().Exec(ctx, statement); err != nil {
 		return task.Hint(fmt.Errorf("drop the copy %s: %w", c.name, err), "the next call drops it, or do it by hand: "+statement)
 	}
 	return nil
@@ -101,7 +101,7 @@ func (c *clone) make(ctx context.Context, way, archive string) (string, error) {
 // alone tells whether nobody but ourselves is connected to the original. For a
 // session of ours that is just ending, the server waits.
 func (c *clone) alone(ctx context.Context) (alone bool, err error) {
-	err = c.admin.QueryRow(ctx, `
+	err = c.admin().QueryRow(ctx, `
 		select not exists (select from pg_stat_activity where datname = $1
 		                      and application_name <> current_setting('application_name'))`, c.source).Scan(&alone)
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *clone) alone(ctx context.Context) (alone bool, err error) {
 func (c *clone) fromTemplate(ctx context.Context) error {
 	statement := fmt.Sprintf("create database %s template %s", pgx.Identifier{c.name}.Sanitize(), pgx.Identifier{c.source}.Sanitize())
 	var strategies bool
-	if err := c.admin.QueryRow(ctx, "select current_setting('server_version_num')::int >= 150000").Scan(&strategies); err != nil {
+	if err := c.admin().QueryRow(ctx, "select current_setting('server_version_num')::int >= 150000").Scan(&strategies); err != nil {
 		return fmt.Errorf("read the server's version: %w", err)
 	}
 	if strategies {
@@ -122,7 +122,7 @@ func (c *clone) fromTemplate(ctx context.Context) error {
 		// of the time of copying through the write-ahead log.
 		statement += " strategy file_copy"
 	}
-	if _, err := c.admin.Exec(ctx, statement); err != nil {
+	if _, err := c.admin().Exec(ctx, statement); err != nil {
 		return task.Hint(fmt.Errorf("copy database %s: %w", c.source, err), "a template needs a database to which nobody is connected: take copy auto or dump")
 	}
 	return nil
@@ -131,11 +131,11 @@ func (c *clone) fromTemplate(ctx context.Context) error {
 // create makes an empty database that is like the original where a dump does
 // not tell.
 func (c *clone) create(ctx context.Context) error {
-	statement, err := pg.EmptyLike(ctx, c.admin, c.source, c.name)
+	statement, err := pg.EmptyLike(ctx, c.admin(), c.source, c.name)
 	if err != nil {
 		return err
 	}
-	if _, err := c.admin.Exec(ctx, statement); err != nil {
+	if _, err := c.admin().Exec(ctx, statement); err != nil {
 		return hinted(fmt.Errorf("create the copy %s: %w", c.name, err))
 	}
 	return nil
@@ -150,7 +150,7 @@ func (c *clone) open(ctx context.Context) (*database, error) {
 		return nil, err
 	}
 	config.Database = c.name
-	rows, err := c.admin.Query(ctx, `
+	rows, err := c.admin().Query(ctx, `
 		select split_part(entry, '=', 1), substr(entry, strpos(entry, '=') + 1)
 		  from pg_db_role_setting s
 		  join pg_database d on d.oid = s.setdatabase and d.datname = $1

@@ -113,11 +113,6 @@ func (r *Rehearse) Run(ctx context.Context, env *task.Env) (receipt Rehearsal, e
 	if err != nil {
 		return receipt, err
 	}
-	lock, err := pg.Acquire(ctx, r.DSN)
-	if err != nil {
-		return receipt, err
-	}
-	defer lock.Release()
 	c, err := openClone(ctx, r.DSN, pg.RehearsalCopy, env)
 	if err != nil {
 		return receipt, err

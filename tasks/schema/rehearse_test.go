@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/sandbox/medlogistics"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
@@ -197,6 +198,40 @@ func TestTheNextRehearsalDropsTheCopyOfAKilledOne(t *testing.T) {
 		t.Fatal("the kill left no copy: this test shows nothing")
 	}
 	if _, err := rehearse(dsn, wards(t)).Run(t.Context(), tasktest.Env(t)); err != nil || copies(t, dsn) != 0 {
+		t.Errorf("copies %d, error %v", copies(t, dsn), err)
+	}
+}
+
+// The server goes on making a copy for a process that is gone.
+func TestKilledWhileItsCopyIsMadeTheNextRehearsalMakesItsOwn(t *testing.T) {
+	t.Parallel()
+	dsn, maintenance := postgrestest.Database(t), postgrestest.ForTest(t).DSN(pg.Maintenance)
+	database := query[string](t, dsn, "select current_database()")
+	other := connect(t, maintenance)
+	inOther := func(statement string) {
+		t.Helper()
+		if _, err := other.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	making := func(but int) (pid int) {
+		return query[int](t, maintenance, fmt.Sprintf(`select coalesce(min(pid), 0) from pg_stat_activity
+			where state = 'active' and pid <> %d and query like 'create database%%%s_phasegate_rehearsal%%'
+			  and pid <> pg_backend_pid()`, but, database))
+	}
+	// Keeps any copy of the database waiting.
+	inOther("begin; comment on database " + pgx.Identifier{database}.Sanitize() + " is 'held'")
+	var killed int
+	killStep(t, "step-rehearse", dsn, wards(t), nil, "the copy is made", func() bool { killed = making(0); return killed != 0 })
+
+	done := make(chan error, 1)
+	go func() {
+		_, err := rehearse(dsn, wards(t)).Run(t.Context(), tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "the next copy is made", func() bool { return making(killed) != 0 })
+	inOther("rollback")
+	if err := <-done; err != nil || copies(t, dsn) != 0 {
 		t.Errorf("copies %d, error %v", copies(t, dsn), err)
 	}
 }

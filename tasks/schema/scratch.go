@@ -18,11 +18,6 @@ import (
 // the same settings, which is dropped afterwards. What a killed call has left of
 // it is dropped first. It locks the original for other phasegates.
 func inScratch(ctx context.Context, dsn redact.Secret, env *task.Env, work func(*clone, *database) error) (err error) {
-	lock, err := pg.Acquire(ctx, dsn)
-	if err != nil {
-		return err
-	}
-	defer lock.Release()
 	c, err := openClone(ctx, dsn, pg.ScratchCopy, env)
 	if err != nil {
 		return err
