@@ -36,7 +36,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	}
 	if err == nil {
 		_, _ = conn.Exec(ctx, widowed) // not every system can tell the server
-		err = tryLock(ctx, conn, key)
+		err = tryLock(ctx, conn, key, grace)
 	}
 	if err != nil {
 		Close(conn)
@@ -54,9 +54,20 @@ const widowed = `select set_config(name, '250ms', false) from pg_settings where 
 // end, and no reason to keep the next one off.
 const grace = time.Second
 
-// tryLock takes the lock or says who has it.
-func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
-	for deadline := time.Now().Add(grace); ; {
+// Follow waits until no session is at work in conn's database that followed another
+// one there before: the server goes on with the last statement of a process that was
+// killed, and may commit it, when the lock on the database is free already. The next
+// to follow waits for conn's session.
+func Follow(ctx context.Context, conn *pgx.Conn) error {
+	if err := tryLock(ctx, conn, "phasegate", time.Minute); err != nil {
+		return fmt.Errorf("wait for the session of an earlier call in database %s: %w", conn.Config().Database, err)
+	}
+	return nil
+}
+
+// tryLock takes the lock or says who has it, after a wait.
+func tryLock(ctx context.Context, conn *pgx.Conn, key string, wait time.Duration) error {
+	for deadline := time.Now().Add(wait); ; {
 		var locked bool
 		err := conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
 		if err != nil || locked {

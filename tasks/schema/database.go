@@ -65,7 +65,8 @@ func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) 
 }
 
 // openLocked connects and takes the lock that keeps every other phasegate off
-// the database, both at once.
+// the database, both at once. It returns when nothing is under way any more that a
+// killed call has begun.
 func openLocked(ctx context.Context, dsn redact.Secret) (*database, *pg.Lock, error) {
 	type opened struct {
 		database *database
@@ -78,16 +79,23 @@ func openLocked(ctx context.Context, dsn redact.Secret) (*database, *pg.Lock, er
 	}()
 	lock, err := pg.Acquire(ctx, dsn)
 	other := <-connected
-	if err == nil && other.err == nil {
+	failed := err
+	if failed == nil {
+		failed = other.err
+	}
+	if failed == nil {
+		failed = other.database.conn.Raw(func(driver any) error { return pg.Follow(ctx, driver.(*stdlib.Conn).Conn()) })
+	}
+	if failed == nil {
 		return other.database, lock, nil
 	}
 	if err == nil {
 		lock.Release()
-		err = other.err
-	} else if other.err == nil {
+	}
+	if other.err == nil {
 		other.database.close()
 	}
-	return nil, nil, err
+	return nil, nil, failed
 }
 
 // explain connects once more, in the way that says what is wrong.

@@ -17,6 +17,7 @@ import (
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/schema"
 )
 
 // step is a phasegate whose step keeps its receipts in the file saved. It takes
@@ -104,6 +105,44 @@ func TestKilledInTheMiddleTheNextCallGoesOn(t *testing.T) {
 	}
 	if !hasTable(t, dsn, "b") || !hasTable(t, dsn, "c") {
 		t.Error("the schema is not complete")
+	}
+}
+
+// The server goes on with the last statement for a process that is gone.
+func TestKilledWhileTheServerCommitsTheNextCallGoesOnBehindIt(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	// The commit waits for this session, and does not look whether its client is there.
+	dir := write(t, "1_a.sql", `create table a (id int);
+create function guard() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(1); return null; end $$;
+create constraint trigger guard after insert on a deferrable initially deferred for each row execute function guard();
+insert into a values (1);
+set client_connection_check_interval = 0;
+set lock_timeout = 0;
+`, "2_b.sql", "create table b (id int);\n")
+	guard := connect(t, dsn)
+	if _, err := guard.Exec(t.Context(), "select pg_advisory_lock(1)"); err != nil {
+		t.Fatal(err)
+	}
+	killWhile(t, dsn, dir, "the commit waits", func() bool {
+		return query[bool](t, dsn, "select exists (select from pg_stat_activity where datname = current_database() and wait_event = 'advisory' and query like '%; commit')")
+	})
+	done := make(chan error, 1)
+	var receipt schema.Applied
+	go func() {
+		var err error
+		receipt, err = apply(dsn, dir).Run(t.Context(), tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "the next call is at the database", func() bool {
+		return query[int](t, dsn, "select count(*)::int from pg_stat_activity where datname = current_database() and application_name = 'phasegate'") == 2
+	})
+	time.Sleep(300 * time.Millisecond) // time to do something wrong
+	if _, err := guard.Exec(t.Context(), "select pg_advisory_unlock(1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || receipt.From != "1" || receipt.Applied != 1 || !hasTable(t, dsn, "b") {
+		t.Errorf("receipt %+v, error %v", receipt, err)
 	}
 }
 
