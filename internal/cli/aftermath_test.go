@@ -19,14 +19,15 @@ import (
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
-// A sweep kills the flagship again and again on one sandbox, each time at
-// another point, and looks at what is left. Every point ends rolled back, with
+// A sweep kills a plan again and again on one sandbox, each time at another
+// point, and looks at what is left. Every point ends rolled back, with
 // the database as it was, so that the next one can begin.
 type sweep struct {
 	*stage
 	point  string // what is being tried, for the messages
 	store  journal.Store
 	before []pg.Table
+	kept   int // databases that a run leaves beside the live one
 
 	// What a run leads to that nobody disturbs.
 	after    []pg.Table
@@ -37,7 +38,7 @@ type sweep struct {
 
 func newSweep(t *testing.T, users int) *sweep {
 	t.Helper()
-	s := &sweep{stage: newStage(t, users, auth0.Unlimited), point: "not killed"}
+	s := &sweep{stage: newStage(t, users, auth0.Unlimited), point: "not killed", kept: 1}
 	s.before = s.contents()
 	s.begin(s.directory())
 	return s
@@ -270,8 +271,8 @@ func (s *sweep) isAfter() {
 	if mails := s.box.Tenant().Mails(); len(mails) > 0 {
 		s.Fatalf("%s: %d mails went out to users", s.point, len(mails))
 	}
-	if aside := s.aside(); len(aside) != 1 {
-		s.Fatalf("%s, then resumed: the run should have left the copy to go back to and no other database: %v", s.point, aside)
+	if aside := s.aside(); len(aside) != s.kept {
+		s.Fatalf("%s, then resumed: the run should have left %d copies to go back to and no other database: %v", s.point, s.kept, aside)
 	}
 	s.isHealthy()
 }

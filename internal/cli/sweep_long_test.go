@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/medlogistics/phasegate/internal/sandbox"
+	"github.com/medlogistics/phasegate/internal/sandbox/auth0"
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
@@ -252,6 +254,37 @@ func TestSweepRandomMoments(t *testing.T) {
 		}
 	})
 	y.report(t)
+}
+
+// So are those of the plan that never stops the API.
+func TestSweepRandomMomentsOfTheOnlinePlan(t *testing.T) {
+	t.Parallel()
+	y := atLength(t)
+	const rounds = 4
+	forth := []string{"backup", "rehearse-schema", "migrate-schema", "restart-a", "restart-b", "users", "database-and-tenant"}
+	back := []string{"revert-schema", "restart-a-again", "restart-b-again", "clear-away"}
+	beside(t, func(t *testing.T, number, _ int) {
+		s := newOnlineSweep(t, 300)
+		for round := range rounds {
+			for i, step := range forth {
+				y.add(s.tryMoments(step, back[(i+round)%len(back)], (round+i+number)%2 == 0))
+			}
+		}
+	})
+	y.report(t)
+}
+
+// newOnlineSweep prepares one of the plan that never stops the API. Its way back
+// leaves the history of the schema, so it has been gone once before.
+func newOnlineSweep(t *testing.T, users int) *sweep {
+	t.Helper()
+	s := &sweep{stage: stageOf(t, "auth0-migration-online", sandbox.Options{Users: users, Unmigratable: true, Balanced: true, Plan: auth0.Unlimited}), point: "not killed"}
+	s.patiently()
+	s.begin(s.directory())
+	s.does(ExitDone, "run", s.plan)
+	s.does(ExitDone, "rollback", s.plan)
+	s.before = s.contents()
+	return s.disturbNothing()
 }
 
 // tryMoments kills a run within a step and its rollback within another. It tells
