@@ -36,7 +36,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	}
 	if err == nil {
 		_, _ = conn.Exec(ctx, widowed) // not every system can tell the server
-		err = tryLock(ctx, conn, key, grace)
+		err = tryLock(ctx, conn, key)
 	}
 	if err != nil {
 		Close(conn)
@@ -50,32 +50,38 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 // one that was killed, and keep the lock until then.
 const widowed = `select set_config(name, '250ms', false) from pg_settings where name = 'client_connection_check_interval'`
 
-// grace is how long the session of a process that was just killed may take to
-// end, and no reason to keep the next one off.
-const grace = time.Second
+// How long the session of a process that was just killed may take to end, and no
+// reason to keep the next one off: one that is at work may have a copy to remove.
+const (
+	idleGrace   = time.Second
+	activeGrace = 15 * time.Second
+)
 
 // Follow waits until no session is at work in conn's database that followed another
 // one there before: the server goes on with the last statement of a process that was
 // killed, and may commit it, when the lock on the database is free already. The next
 // to follow waits for conn's session.
 func Follow(ctx context.Context, conn *pgx.Conn) error {
-	if err := tryLock(ctx, conn, "phasegate", time.Minute); err != nil {
+	if err := tryLock(ctx, conn, "phasegate"); err != nil {
 		return fmt.Errorf("wait for the session of an earlier call in database %s: %w", conn.Config().Database, err)
 	}
 	return nil
 }
 
-// tryLock takes the lock or says who has it, after a wait.
-func tryLock(ctx context.Context, conn *pgx.Conn, key string, wait time.Duration) error {
-	for deadline := time.Now().Add(wait); ; {
+// tryLock takes the lock or says who has it.
+func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
+	for began := time.Now(); ; {
 		var locked bool
 		err := conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
 		if err != nil || locked {
 			return err
 		}
-		if time.Now().After(deadline) {
-			return task.Hint(fmt.Errorf("another phasegate works on it%s", holder(ctx, conn, key)),
-				"wait until it has ended, or end it; phasegate status shows the runs of this journal")
+		if waited := time.Since(began); waited > idleGrace {
+			who, active := holder(ctx, conn, key)
+			if !active || waited > activeGrace {
+				return task.Hint(fmt.Errorf("another phasegate works on it%s", who),
+					"wait until it has ended, or end it; phasegate status shows the runs of this journal")
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -98,18 +104,19 @@ func (l *Lock) Release() {
 	Close(l.conn)
 }
 
-// holder describes the session that has the lock, or returns "".
-func holder(ctx context.Context, conn *pgx.Conn, key string) string {
-	var who string
+// holder describes the session that has the lock, or returns "", and tells whether it
+// carries out a statement.
+func holder(ctx context.Context, conn *pgx.Conn, key string) (who string, active bool) {
 	err := conn.QueryRow(ctx, `
 		select format(', from %s since %s UTC', coalesce(host(a.client_addr), 'the server itself'),
-		              to_char(a.backend_start at time zone 'UTC', 'HH24:MI:SS'))
+		              to_char(a.backend_start at time zone 'UTC', 'HH24:MI:SS')),
+		       a.state is not distinct from 'active'
 		  from pg_locks l join pg_stat_activity a using (pid)
 		 where l.locktype = 'advisory' and l.granted
 		   and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended($1, 0)
-		   and l.database = (select oid from pg_database where datname = current_database())`, key).Scan(&who)
+		   and l.database = (select oid from pg_database where datname = current_database())`, key).Scan(&who, &active)
 	if err != nil {
-		return ""
+		return "", false
 	}
-	return who
+	return who, active
 }

@@ -3,6 +3,7 @@ package pg_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,6 +98,27 @@ func TestLockEndsWithTheProcessThatHasIt(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// The process may be dead that asked for the statement.
+func TestASessionAtWorkGetsMoreTimeToLetGo(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	lock, err := pg.Acquire(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := lock.Conn().Exec(t.Context(), "select pg_sleep(3)")
+		lock.Release()
+		ended <- err
+	}()
+	again, err := pg.Acquire(t.Context(), dsn)
+	if err := errors.Join(err, <-ended); err != nil {
+		t.Fatal(err)
+	}
+	again.Release()
 }
 
 func TestLockDoesNotStandInTheWayOfARename(t *testing.T) {
