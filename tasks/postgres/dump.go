@@ -44,8 +44,11 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 		return m, err
 	}
 	defer archive.file.Close()
-	var contents format.Contents
-	var heard []pg.Table
+	var (
+		contents format.Contents
+		sum      string
+		heard    []pg.Table
+	)
 	err = together(ctx,
 		func(ctx context.Context) error { return b.describe(ctx, env.Log, snapshot, &m) },
 		func(ctx context.Context) error {
@@ -55,7 +58,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 			})
 		},
 		func(ctx context.Context) (err error) {
-			contents, m.SHA256, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
+			contents, sum, err = readBack(ctx, archive, keys, func(n int64) { env.Progress(n, archive.out, "bytes") })
 			return err
 		},
 	)
@@ -66,6 +69,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 		return m, err
 	}
 	m.describeFile(archive, keys)
+	m.SHA256 = sum
 	after, err := pg.Sequences(ctx, snapshot.Conn())
 	if err != nil {
 		return m, err
