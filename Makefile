@@ -31,6 +31,7 @@ lint:
 	$(ACTIONLINT) .github/workflows/*.yml
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 	go mod tidy -diff
+	cd tools/peers && go mod tidy -diff && go vet ./...
 	go run ./internal/reference -diff
 
 race:

@@ -68,8 +68,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 	if err != nil {
 		return m, err
 	}
-	m.describeFile(archive, keys)
-	m.SHA256 = sum
+	m.describeFile(archive, keys, sum)
 	after, err := pg.Sequences(ctx, snapshot.Conn())
 	if err != nil {
 		return m, err
@@ -201,8 +200,8 @@ func (b *Backup) describe(ctx context.Context, log *slog.Logger, snapshot *pg.Sn
 }
 
 // describeFile notes what is known of the file when it is written.
-func (m *Metadata) describeFile(a *archive, k keys) {
-	m.ArchiveBytes, m.Bytes = a.in, a.out
+func (m *Metadata) describeFile(a *archive, k keys, sha256 string) {
+	m.ArchiveBytes, m.Bytes, m.SHA256 = a.in, a.out, sha256
 	m.Encryption, m.Recipients = k.method(), len(k.recipients)-len(k.throwaway)
 }
 
