@@ -198,7 +198,7 @@ func TestSweepRollbackGoesOnOnAnotherMachine(t *testing.T) {
 	for n, died := 1, true; died; n++ {
 		for _, when := range []string{"before", "after"} {
 			s.point = "not killed"
-			s.does(ExitDone, "run", s.plan, "--to", "schema")
+			s.does(ExitDone, "run", s.plan)
 			if died = s.dies(numbered(when, n), ExitDone, "rollback"); died {
 				s.move()
 				s.goBackOn()
