@@ -35,6 +35,7 @@ const awkward = `
 	create table parted (id int) partition by list (id); create table parted_1 partition of parted for values in (1);
 	insert into parted values (1);
 	create schema other; create table other.users (id int); insert into other.users values (1);
+	create table badges (no int generated always as identity primary key, at timestamptz); insert into badges (at) values (null);
 	create materialized view counted as select count(*) from users;
 	select lo_from_bytea(0, 'a large object');
 	alter table orders enable row level security`

@@ -27,7 +27,8 @@ var drops = slices.Concat([]string{
 	               case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' when 'f' then 'foreign table' else 'table' end,
 	               n.nspname, c.relname)
 	   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-	  where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and ` + ordinary,
+	  where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and ` + ordinary + `
+	    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i' and c.relkind = 'S')`, // an identity column's goes with its table
 	`select format('drop routine if exists %s cascade', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 	  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind <> 'a'
 	    and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))`,
@@ -41,7 +42,7 @@ var drops = slices.Concat([]string{
 	`select format('select lo_unlink(%s)', oid) from pg_largeobject_metadata`,
 	// Rows that an extension keeps for the application are in the backup.
 	`select format('delete from only %s %s', config.oid::regclass, config.condition)
-	   from pg_extension, unnest(extconfig, extcondition) config(oid, condition)`,
+	   from pg_extension, unnest(extconfig, extcondition) config(oid, condition) join pg_class c using (oid) where c.relkind <> 'S'`,
 })
 
 // dropOthers is for the kinds that are dropped by the words and the name that
