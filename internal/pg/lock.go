@@ -70,18 +70,20 @@ func Follow(ctx context.Context, conn *pgx.Conn) error {
 
 // tryLock takes the lock or says who has it.
 func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
-	for began := time.Now(); ; {
+	began := time.Now()
+	for active := began; ; { // when its holder was last seen at work
 		var locked bool
 		err := conn.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended($1, 0))`, key).Scan(&locked)
 		if err != nil || locked {
 			return err
 		}
-		if waited := time.Since(began); waited > idleGrace {
-			who, active := holder(ctx, conn, key)
-			if !active || waited > activeGrace {
+		if time.Since(active) > idleGrace {
+			who, working := holder(ctx, conn, key)
+			if !working || time.Since(began) > activeGrace {
 				return task.Hint(fmt.Errorf("another phasegate works on it%s", who),
 					"wait until it has ended, or end it; phasegate status shows the runs of this journal")
 			}
+			active = time.Now()
 		}
 		select {
 		case <-ctx.Done():
