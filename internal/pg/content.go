@@ -60,7 +60,7 @@ func Contents(ctx context.Context, conn *pgx.Conn) ([]Table, error) {
 // those that hold configuration. It waits for a table that a schema change holds.
 func Tables(ctx context.Context, conn *pgx.Conn) ([]Table, error) {
 	rows, err := conn.Query(ctx, `
-		select n.nspname, c.relname, pg_table_size(c.oid),
+		select n.nspname, c.relname, coalesce(pg_table_size(c.oid), 0),
 		       array(select a.attname::text from pg_attribute a
 		              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
 		              order by a.attnum),

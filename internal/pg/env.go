@@ -18,7 +18,8 @@ import (
 // Env returns the PG* variables with which libpq's programs reach what dsn
 // names, as our own sessions do. The password is among them, so that it is in no
 // argument. PGTZ and the output settings in PGOPTIONS make what a program prints
-// the same text that [Sum] reads.
+// the same text that [Sum] reads; a database that is only to be read, by its settings,
+// is restored all the same.
 //
 // What dsn leaves out is left out here too: libpq and the driver then take it
 // from the same places, the environment first. Parameters that only the driver
@@ -39,7 +40,7 @@ func Env(dsn redact.Secret) ([]string, error) {
 		"PGDATABASE=" + config.Database,
 		"PGAPPNAME=" + application,
 		"PGTZ=UTC",
-		"PGOPTIONS=" + strings.TrimSpace(config.RuntimeParams["options"]+" -c bytea_output=hex"),
+		"PGOPTIONS=" + strings.TrimSpace(config.RuntimeParams["options"]+" -c bytea_output=hex -c default_transaction_read_only=off"),
 		"PGSERVICE", "PGHOSTADDR",
 	}
 	given := settings(dsn.Reveal())

@@ -63,19 +63,23 @@ var kinds = []kind{
 		select i.indexrelid::regclass, concat_ws(' | ', pg_get_indexdef(i.indexrelid), i.indisclustered, i.indisreplident)
 		  from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 		 where i.indisvalid and c.relpersistence <> 't' and ` + ownSchema + ` and {own pg_class i.indrelid}`},
+	// The server derives a foreign key from another one for each partition, under a
+	// name that depends on the order in which these were made.
 	{"constraint", `
 		select format('%I on %s', k.conname, case k.conrelid when 0 then k.contypid::regtype::text else k.conrelid::regclass::text end),
 		       concat_ws(' | ', pg_get_constraintdef(k.oid), k.convalidated)
 		  from pg_constraint k join pg_namespace n on n.oid = k.connamespace
 		  left join pg_class c on c.oid = k.conrelid
-		 where k.contype <> 't' and coalesce(c.relpersistence, 'p') <> 't' and ` + ownSchema + `
+		 where k.contype <> 't' and not (k.contype = 'f' and k.conparentid <> 0) and coalesce(c.relpersistence, 'p') <> 't' and ` + ownSchema + `
 		   and {own pg_class k.conrelid} and {own pg_type k.contypid}`},
+	// A range type's constructors, of whose privileges a dump has none, go with it.
 	{"function", `
 		select p.oid::regprocedure, concat_ws(' | ', p.prokind, p.proowner::regrole, {acl p.proacl 'f' p.proowner},
 		       case when p.prokind = 'a' then (select concat_ws(' ', g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval)
 		                                         from pg_aggregate g where g.aggfnoid = p.oid)
 		            else pg_get_functiondef(p.oid) end)
-		  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where ` + ownSchema + ` and {own pg_proc p.oid}`},
+		  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where ` + ownSchema + ` and {own pg_proc p.oid}
+		   and not exists (select from pg_depend i where i.classid = 'pg_proc'::regclass and i.objid = p.oid and i.deptype = 'i')`},
 	{"trigger", `
 		select format('%I on %s', t.tgname, t.tgrelid::regclass), concat_ws(' | ', pg_get_triggerdef(t.oid), t.tgenabled)
 		  from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
@@ -114,7 +118,7 @@ var kinds = []kind{
 		  from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace where ` + ownSchema},
 	{"publication", `
 		select format('%I', p.pubname), concat_ws(' | ', p.pubowner::regrole, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
-		       (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname collate "C", t.tablename collate "C")
+		       (select string_agg(format('%I.%I %s %s', t.schemaname, t.tablename, to_jsonb(t) ->> 'attnames', to_jsonb(t) ->> 'rowfilter'), ', ' order by t.schemaname collate "C", t.tablename collate "C")
 		          from pg_publication_tables t where t.pubname = p.pubname))
 		  from pg_publication p`},
 	{"subscription", `

@@ -38,6 +38,9 @@ func Parse(dsn redact.Secret) (*pgx.ConnConfig, error) {
 			"write it as postgres://user:password@host:5432/database")
 	}
 	config.RuntimeParams["application_name"] = application
+	// The driver's simple protocol needs both, whatever is set for the role or the database.
+	config.RuntimeParams["client_encoding"] = "UTF8"
+	config.RuntimeParams["standard_conforming_strings"] = "on"
 	return config, nil
 }
 

@@ -110,7 +110,7 @@ func TestEnvKeepsWhatTheConnectionStringSays(t *testing.T) {
 		"disable":    {"postgres://app@db.example/app?sslmode=disable", []string{"PGSSLMODE=disable"}, nil},
 		"keywords":   {`host=db.example user=app password='it''s' dbname=app sslmode = require`, nil, nil},
 		"quoted":     {`host=db.example user=app password='a \'b\\' dbname='my app' sslmode = 'require'`, []string{`PGPASSWORD=a 'b\`, "PGDATABASE=my app", "PGSSLMODE=require"}, nil},
-		"options":    {"postgres://app@db.example/app?options=-c%20role%3Downer&timezone=UTC", []string{"PGOPTIONS=-c role=owner -c bytea_output=hex"}, []string{"TIMEZONE"}},
+		"options":    {"postgres://app@db.example/app?options=-c%20role%3Downer&timezone=UTC", []string{"PGOPTIONS=-c role=owner -c bytea_output=hex -c default_transaction_read_only=off"}, []string{"TIMEZONE"}},
 		"connect to": {"postgres://app@db.example/app?connect_timeout=7", []string{"PGCONNECT_TIMEOUT=7"}, nil},
 	}
 	for name, c := range cases {

@@ -21,15 +21,16 @@ type Sequence struct {
 // Compare orders sequences by name, byte by byte.
 func (s Sequence) Compare(other Sequence) int { return strings.Compare(s.Name, other.Name) }
 
-// Sequences lists the sequences that pg_dump would put into an archive, with
-// where they stand. That belongs to no snapshot: it is of the moment of the call.
+// Sequences lists the sequences that pg_dump would put into an archive, of the
+// extensions' those that hold configuration, with where they stand. That belongs to no snapshot: it is of the moment of the call.
 func Sequences(ctx context.Context, conn *pgx.Conn) ([]Sequence, error) {
 	rows, err := conn.Query(ctx, `
 		select format('%I.%I', n.nspname, c.relname), 0, false, s.seqincrement, s.seqcycle
 		  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_sequence s on s.seqrelid = c.oid
 		 where c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-		   and not exists (select from pg_depend d
-		                    where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e')
+		   and (c.oid in (select unnest(extconfig) from pg_extension) or not exists (
+		         select from pg_depend d
+		          where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'))
 		 order by n.nspname collate "C", c.relname collate "C"`)
 	if err != nil {
 		return nil, fmt.Errorf("list the sequences: %w", err)

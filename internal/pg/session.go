@@ -26,6 +26,7 @@ const textual = `
 	set local extra_float_digits to 3;
 	set local bytea_output to 'hex';
 	set local search_path to '';
+	set local quote_all_identifiers to off;
 	set local row_security to off;
 	set local synchronize_seqscans to off`
 

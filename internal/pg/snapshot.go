@@ -106,6 +106,36 @@ func (s *Snapshot) Read(ctx context.Context, tables []Table, jobs int, read func
 	return nil
 }
 
+// A Look is a session that sees a snapshot from time to time.
+type Look struct {
+	snapshot *Snapshot
+	conn     *pgx.Conn
+}
+
+// Look opens one. It is to be closed.
+func (s *Snapshot) Look(ctx context.Context) (*Look, error) {
+	conn, err := ConnectTo(ctx, s.dsn, s.database)
+	if err != nil {
+		return nil, err
+	}
+	return &Look{s, conn}, nil
+}
+
+// At calls read, and holds no lock afterwards: what the snapshot's own session reads
+// stays locked, and a program that sees the snapshot too may want it next, behind a
+// schema change that waits for ours. The server knows no circle where one waits for
+// the other outside of it.
+func (l *Look) At(ctx context.Context, read func(*pgx.Conn) error) error {
+	if err := beginRead(ctx, l.conn, l.snapshot.ID, l.snapshot.lockWait); err != nil {
+		return err
+	}
+	defer endRead(ctx, l.conn)
+	return read(l.conn)
+}
+
+// Close ends the session, not the snapshot.
+func (l *Look) Close() { Close(l.conn) }
+
 func (s *Snapshot) readAll(ctx context.Context, work <-chan *Table, read func(context.Context, *pgx.Conn, *Table) error) error {
 	conn, err := ConnectTo(ctx, s.dsn, s.database)
 	if err != nil {

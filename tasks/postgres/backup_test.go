@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,9 @@ const awkward = `
 	create table parted (id int) partition by list (id); create table parted_1 partition of parted for values in (1);
 	insert into parted values (1);
 	create schema other; create table other.users (id int); insert into other.users values (1);
+	create table far (id int primary key) partition by range (id); create table far_3 partition of far for values from (30) to (40);
+	create table far_1 partition of far for values from (1) to (10); create table near (id int references far);
+	create table far_2 partition of far for values from (10) to (20); create table far_0 partition of far for values from (50) to (60);
 	create table badges (no int generated always as identity primary key, at timestamptz); insert into badges (at) values (null);
 	create materialized view counted as select count(*) from users;
 	select lo_from_bytea(0, 'a large object');
@@ -70,7 +74,7 @@ func TestBackupIsProvenAndDescribed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !receipt.Proven || receipt.Rows != 4005 || receipt.Tables != 7 || receipt.Database != name(t, dsn) {
+			if !receipt.Proven || receipt.Rows != 4006 || receipt.Tables != 13 || receipt.Database != name(t, dsn) {
 				t.Errorf("receipt = %+v", receipt)
 			}
 			m, err := postgres.ReadMetadata(receipt.File)
@@ -200,9 +204,10 @@ func TestBackupTakesTheUsersRowsOfAnExtension(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, `
 		create extension hstore; create table kept (id int, mine boolean); alter extension hstore add table kept;
+		create sequence numbers; select nextval('numbers'); alter extension hstore add sequence numbers;
 		insert into kept values (1, true), (2, false), (3, true); create table whole (id int); insert into whole values (1);
 		set allow_system_table_mods to on;
-		update pg_extension set extconfig = array['kept'::regclass::oid], extcondition = array['where mine'] where extname = 'hstore'`)
+		update pg_extension set extconfig = array['kept'::regclass::oid, 'numbers'::regclass::oid], extcondition = array['where mine', ''] where extname = 'hstore'`)
 	for _, level := range []postgres.Level{postgres.Full, postgres.Counts} {
 		b := backup(dsn, t.TempDir())
 		b.Level = level
@@ -273,9 +278,9 @@ func TestBackupOfAnotherFormatIsNotJudged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeSealed(t, good.Metadata, strings.Replace(string(raw), `"phasegate-backup/2"`, `"phasegate-backup/1"`, 1))
+	writeSealed(t, good.Metadata, strings.Replace(string(raw), `"phasegate-backup/3"`, `"phasegate-backup/2"`, 1))
 	_, err = verify(t, good.File)
-	wantError(t, err, `the format is "phasegate-backup/1", not "phasegate-backup/2"`, "use the version of phasegate that made it")
+	wantError(t, err, `the format is "phasegate-backup/2", not "phasegate-backup/3"`, "use the version of phasegate that made it")
 	if errors.Is(err, postgres.ErrDamaged) || errors.Is(err, postgres.ErrDiffers) {
 		t.Errorf("it is called damaged: %v", err)
 	}
@@ -337,7 +342,7 @@ func TestBackupRefusesWhatPgDumpCouldNotRead(t *testing.T) {
 	reader := role(t, dsn, "")
 	execute(t, dsn, fmt.Sprintf("grant usage on schema other to %[1]s; grant select on all tables in schema public to %[1]s", reader.role))
 	err := backup(reader.dsn, t.TempDir()).Check(t.Context(), tasktest.Env(t))
-	wantError(t, err, "may not read 2 tables and sequences, among them other.users", "GRANT pg_read_all_data TO")
+	wantError(t, err, "may not read 3 tables and sequences, among them other.users", "GRANT pg_read_all_data TO")
 	wantError(t, err, "row level security hides rows of 1 tables", "BYPASSRLS")
 	wantError(t, err, "may not read 1 large objects", "GRANT SELECT ON LARGE OBJECT")
 }
@@ -354,6 +359,62 @@ func TestBackupWaitsForASchemaChangeOnlySoLong(t *testing.T) {
 	b.Level, b.LockWait = postgres.Counts, time.Second
 	_, err := b.Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "lock", "")
+}
+
+// Somebody who waits for a lock of ours must not keep pg_dump waiting: we wait for it.
+func TestBackupGoesOnWhileViewsAreMadeAnew(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, "create table t as select i from generate_series(1, 1000) i; create materialized view counted as select count(*) from t; create view seen as select * from t; create sequence s")
+	ctx, cancel := context.WithCancel(t.Context())
+	var changing sync.WaitGroup
+	for _, statement := range []string{"refresh materialized view counted", "create or replace view seen as select * from t", "alter sequence s restart"} {
+		conn := connect(t, dsn)
+		changing.Go(func() {
+			defer pg.Close(conn)
+			for ctx.Err() == nil {
+				if _, err := conn.Exec(context.Background(), statement); err != nil {
+					t.Errorf("%s: %v", statement, err)
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	for range 3 {
+		limited, end := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("it waits for those who wait for it"))
+		if _, err := backup(dsn, t.TempDir()).Run(limited, tasktest.Env(t)); err != nil {
+			t.Error(err)
+		}
+		end()
+	}
+	cancel()
+	changing.Wait()
+}
+
+func TestBackupDoesNotDependOnSettingsNorOnTheEncoding(t *testing.T) {
+	t.Parallel()
+	for _, encoding := range []string{"UTF8", "LATIN1", "SQL_ASCII"} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			maintenance, of := postgrestest.ForTest(t).DSN(pg.Maintenance), "in_"+strings.ToLower(encoding)
+			execute(t, maintenance, fmt.Sprintf("create database %s template template0 encoding '%s' locale 'C'", of, encoding))
+			t.Cleanup(func() { execute(t, maintenance, "drop database "+of) })
+			dsn := postgrestest.ForTest(t).DSN(of)
+			execute(t, dsn, awkward+"; insert into other.users values (7); alter table no_rows add column é text; insert into no_rows values (1, 'é')")
+			for setting, value := range map[string]string{
+				"client_encoding": "latin1", "standard_conforming_strings": "off", "quote_all_identifiers": "on", "default_transaction_read_only": "on",
+			} {
+				execute(t, maintenance, fmt.Sprintf("alter database %s set %s to %s", of, setting, value))
+			}
+			made, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := restored(t, made.File, throwaway(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestBackupSaysWhereItCannotWrite(t *testing.T) {

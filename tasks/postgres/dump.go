@@ -34,7 +34,12 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 		return Metadata{}, err
 	}
 	defer snapshot.Close()
-	m, err := b.begin(ctx, snapshot, with)
+	look, err := snapshot.Look(ctx)
+	if err != nil {
+		return Metadata{}, err
+	}
+	defer look.Close()
+	m, err := b.begin(ctx, snapshot, look, with)
 	if err != nil {
 		return m, err
 	}
@@ -50,7 +55,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 		heard    []pg.Table
 	)
 	err = together(ctx,
-		func(ctx context.Context) error { return b.describe(ctx, env.Log, snapshot, &m) },
+		func(ctx context.Context) error { return b.describe(ctx, env.Log, look, &m) },
 		func(ctx context.Context) error {
 			return archive.write(func() (err error) {
 				heard, err = b.runDump(ctx, with.dump, snapshot.ID, m.Encoding, archive)
@@ -69,7 +74,7 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 		return m, err
 	}
 	m.describeFile(archive, keys, sum)
-	after, err := pg.Sequences(ctx, snapshot.Conn())
+	after, err := sequences(ctx, look)
 	if err != nil {
 		return m, err
 	}
@@ -136,12 +141,6 @@ func (b *Backup) readOther(ctx context.Context, conn *pgx.Conn, m *Metadata) (er
 			return err
 		}
 	}
-	if m.Objects, err = pg.Objects(ctx, conn); err != nil {
-		return err
-	}
-	if m.Roles, err = pg.Roles(ctx, conn); err != nil {
-		return err
-	}
 	m.LargeObjects, err = readLarge(ctx, conn)
 	return err
 }
@@ -169,21 +168,39 @@ func (m *Metadata) hear(sent []pg.Table) error {
 
 // begin collects what has to be known before pg_dump reads anything. Sequences are in
 // no snapshot: see pg.SequencesBetween.
-func (b *Backup) begin(ctx context.Context, snapshot *pg.Snapshot, with means) (m Metadata, err error) {
+func (b *Backup) begin(ctx context.Context, snapshot *pg.Snapshot, look *pg.Look, with means) (m Metadata, err error) {
 	m = Metadata{
 		Format: metadataFormat, Archive: archiveFormat, Level: b.Level,
 		Snapshot: snapshot.Visible, TakenAt: snapshot.Taken.UTC(), Tools: toolVersions(with.dump, with.restore),
 		Encoding:   pg.ClientEncoding(snapshot.Conn().PgConn().ParameterStatus("server_encoding")),
 		PlanDigest: b.PlanDigest, Run: b.RunID, Commit: b.Commit,
 	}
-	m.Sequences, err = pg.Sequences(ctx, snapshot.Conn())
+	m.Sequences, err = sequences(ctx, look)
 	return m, err
 }
 
+// sequences are those of the snapshot, where they stand now.
+func sequences(ctx context.Context, look *pg.Look) (list []pg.Sequence, err error) {
+	err = look.At(ctx, func(conn *pgx.Conn) (err error) {
+		list, err = pg.Sequences(ctx, conn)
+		return err
+	})
+	return list, err
+}
+
 // describe notes in m what the snapshot shows of the database, and what of it is in no
-// backup.
-func (b *Backup) describe(ctx context.Context, log *slog.Logger, snapshot *pg.Snapshot, m *Metadata) error {
-	conn := snapshot.Conn()
+// backup. Rows are read last and by themselves: it may take long.
+func (b *Backup) describe(ctx context.Context, log *slog.Logger, look *pg.Look, m *Metadata) error {
+	err := look.At(ctx, func(conn *pgx.Conn) error { return m.list(ctx, conn) })
+	if err != nil {
+		return err
+	}
+	m.warn(log)
+	return look.At(ctx, func(conn *pgx.Conn) error { return b.readOther(ctx, conn, m) })
+}
+
+// list notes what the database consists of.
+func (m *Metadata) list(ctx context.Context, conn *pgx.Conn) error {
 	seen, err := describeServer(ctx, conn)
 	if err != nil {
 		return err
@@ -192,11 +209,14 @@ func (b *Backup) describe(ctx context.Context, log *slog.Logger, snapshot *pg.Sn
 	if m.Server, m.LogicalSlots, err = identify(ctx, conn); err != nil {
 		return err
 	}
-	m.warn(log)
 	if m.Tables, err = pg.Tables(ctx, conn); err != nil {
 		return err
 	}
-	return b.readOther(ctx, conn, m)
+	if m.Objects, err = pg.Objects(ctx, conn); err != nil {
+		return err
+	}
+	m.Roles, err = pg.Roles(ctx, conn)
+	return err
 }
 
 // describeFile notes what is known of the file when it is written.

@@ -20,7 +20,7 @@ import (
 // Metadata is what is known of a backup. It lies beside the backup's file, under
 // the same name with ".json" behind it, and a backup without it does not count.
 type Metadata struct {
-	Format        string            `json:"format"`                // "phasegate-backup/2"
+	Format        string            `json:"format"`                // "phasegate-backup/3"
 	Database      string            `json:"database"`              // its name when the backup was taken
 	Server        string            `json:"server"`                // system identifier of its cluster, "" if the role may not see it
 	ServerVersion string            `json:"server_version"`        // such as 15.18
@@ -51,7 +51,7 @@ type Metadata struct {
 }
 
 const (
-	metadataFormat = "phasegate-backup/2" // in 1, tables were hashed in another way
+	metadataFormat = "phasegate-backup/3" // in 1, tables were hashed in another way; in 2, other objects were listed
 	archiveFormat  = "pg_dump custom, zstd"
 	metadataSuffix = ".json"
 )
@@ -73,7 +73,7 @@ func ReadMetadata(file string) (Metadata, error) {
 	if m.File != filepath.Base(file) {
 		return Metadata{}, fmt.Errorf("read the metadata %s: it belongs to %q", file+metadataSuffix, m.File)
 	}
-	if len(m.Seal) != len(unsealed) || seal(unseal(raw, m.Seal)) != m.Seal {
+	if !bearsSeal(raw, m.Seal) {
 		return Metadata{}, damagedMetadata(file, errors.New("its seal is not its own"))
 	}
 	return m, nil
@@ -87,10 +87,15 @@ func damagedMetadata(file string, cause error) error {
 // unsealed stands where the seal will be.
 var unsealed = strings.Repeat("0", 2*sha256.Size)
 
-// unseal puts zeros where the seal is, which is the last value.
-func unseal(raw []byte, seal string) []byte {
-	at := bytes.LastIndex(raw, []byte(seal))
-	return append(append(bytes.Clone(raw[:at]), unsealed...), raw[at+len(seal):]...)
+// bearsSeal tells whether it is the metadata's own seal, which is the last value.
+func bearsSeal(raw []byte, own string) bool {
+	at := bytes.LastIndex(raw, []byte(own))
+	if at < 0 || len(own) != len(unsealed) {
+		return false
+	}
+	whole := bytes.Clone(raw)
+	copy(whole[at:], unsealed)
+	return seal(whole) == own
 }
 
 // seal is the checksum of the metadata's file while it is unsealed.

@@ -49,11 +49,11 @@ func TestReadyNamesEveryPrivilegeThatLaterStepsLack(t *testing.T) {
 	app := connect(t, dsn)
 	defer app.Close(t.Context())
 	cases := map[postgres.Purpose][2]string{
-		postgres.ForBackup: {"may not read 9 tables and sequences", "GRANT pg_read_all_data TO"},
+		postgres.ForBackup: {"may not read 17 tables and sequences", "GRANT pg_read_all_data TO"},
 		postgres.ForStage:  {"may not create or rename a database", "CREATEDB"},
 		postgres.ForSwap:   {"may not end 1 sessions of other roles, among them postgres", "GRANT pg_signal_backend TO"},
 		postgres.ForMigrate: {
-			fmt.Sprintf("role %s does not own 8 tables, among them other.users; role %[1]s may not create tables in the schema public", nobody.role),
+			fmt.Sprintf("role %s does not own 15 tables, among them other.users; role %[1]s may not create tables in the schema public", nobody.role),
 			"REASSIGN OWNED BY",
 		},
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -257,20 +257,10 @@ func (r *replacing) compare(ctx context.Context, receipt *RestoreReceipt) error 
 	if d := m.LargeObjects.Differ(large); d != "" {
 		differences = append(differences, d)
 	}
+	inside := func(list []pg.Object) []pg.Object { return slices.DeleteFunc(list, ofWhole) } // the rest is not touched
 	differences = append(differences, pg.ObjectDifferences(inside(m.Objects), inside(objects))...)
 	if err := differ("the restored database", differences); err != nil {
 		return task.Hint(err, "nothing was changed: see whether the role may create and own all of it, or restore into another database with postgres/stage")
 	}
 	return nil
-}
-
-// inside leaves out what belongs to the database as a whole, which a restore in
-// place does not touch.
-func inside(list []pg.Object) (left []pg.Object) {
-	for _, o := range list {
-		if !strings.HasPrefix(o.Kind, "database") {
-			left = append(left, o)
-		}
-	}
-	return left
 }

@@ -12,7 +12,7 @@ import (
 const oneOfEachKind = `
 	create type NAME_range as range (subtype = int4);
 	alter default privileges grant select on tables to pg_monitor;
-	alter default privileges revoke execute on functions from public;
+	alter default privileges revoke execute on functions from public; create type NAME_later as range (subtype = int8);
 	alter default privileges in schema public grant usage on sequences to pg_monitor;
 	create table NAME_t (a int, b int, w text);
 	create function NAME_f(int, int) returns boolean language sql immutable as 'select $1 = $2';
@@ -56,9 +56,9 @@ func TestRestoreTakesBackEveryKindOfObject(t *testing.T) {
 		"the schema public was made since": {"drop schema public cascade", "create schema public; create table t ()"},
 		"extensions in schemas of theirs":  {"create schema tools; create extension hstore schema tools; grant usage on schema tools to pg_monitor; comment on schema tools is 'of all'; create table tools.t (v tools.hstore)", "revoke usage on schema tools from pg_monitor; grant create on schema tools to public; comment on schema tools is 'of none';" + migration},
 		"rows that an extension keeps": {
-			`create extension hstore; create table kept (id int primary key, mine boolean); insert into kept values (1, true), (2, false); alter extension hstore add table kept;
-				set allow_system_table_mods to on; update pg_extension set extconfig = array['kept'::regclass::oid], extcondition = array['where mine'] where extname = 'hstore'`,
-			"update kept set id = id + 10 where mine; insert into kept values (5, true);" + migration,
+			`create extension hstore; create sequence numbers; alter extension hstore add sequence numbers; create table kept (id int primary key, mine boolean); insert into kept values (1, true), (2, false); alter extension hstore add table kept;
+				set allow_system_table_mods to on; update pg_extension set extconfig = array['kept'::regclass::oid, 'numbers'::regclass::oid], extcondition = array['where mine', ''] where extname = 'hstore'`,
+			"select nextval('numbers'); update kept set id = id + 10 where mine; insert into kept values (5, true);" + migration,
 		},
 		"an extension that was made since": {"", "create extension hstore; create table with_one (v hstore);" + migration},
 	} {

@@ -89,6 +89,7 @@ func TestRestoreTakesBackWhatAMigrationHasAdded(t *testing.T) {
 		t.Fatal(err)
 	}
 	execute(t, dsn, migration+beyond)
+	execute(t, dsn, fmt.Sprintf("alter database %s set work_mem to '8MB'", name(t, dsn)))
 	changed := allOf(t, dsn)
 	if changed == before {
 		t.Fatal("the migration changed nothing")
@@ -111,6 +112,7 @@ func TestRestoreTakesBackWhatAMigrationHasAdded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	execute(t, dsn, fmt.Sprintf("alter database %s reset work_mem", name(t, dsn))) // which is not of the restore
 	if got := allOf(t, dsn); got != before {
 		t.Errorf("after the restore: %s", strings.Join(unequal(got, before), "; "))
 	}

@@ -102,7 +102,7 @@ func TestStagedCopyHasEveryRowAndEveryProperty(t *testing.T) {
 				s.Backup, moment = made.File, made.Snapshot
 			}
 			receipt := staged(t, s, tasktest.Env(t))
-			if receipt.Database != live+"_pre_run_7" || receipt.Live != live || receipt.Method != string(method) || receipt.Bytes == 0 || receipt.Tables != 7 {
+			if receipt.Database != live+"_pre_run_7" || receipt.Live != live || receipt.Method != string(method) || receipt.Bytes == 0 || receipt.Tables != 13 {
 				t.Errorf("receipt = %+v", receipt)
 			}
 			if moment != "" && receipt.Snapshot != moment || receipt.Snapshot == "" {
