@@ -191,6 +191,9 @@ func (b *Backup) look(ctx context.Context) (with means, err error) {
 		if err := mayWrite(b.CopyTo); err != nil {
 			return with, err
 		}
+		if samePlace(b.Directory, b.CopyTo) {
+			return with, task.Hint(fmt.Errorf("copy_to is the directory of the backups itself: %s", b.CopyTo), "name another one, on another disk")
+		}
 	}
 	err = together(ctx,
 		func(ctx context.Context) (err error) { with.dump, with.restore, err = findTools(ctx); return err },

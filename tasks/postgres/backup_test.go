@@ -284,6 +284,14 @@ func TestBackupOfAnotherFormatIsNotJudged(t *testing.T) {
 	if errors.Is(err, postgres.ErrDamaged) || errors.Is(err, postgres.ErrDiffers) {
 		t.Errorf("it is called damaged: %v", err)
 	}
+	at := strings.LastIndex(string(raw), `"seal": "`) + len(`"seal": "`)
+	edited := fmt.Sprintf(`%s\u%04x%s`, raw[:at], raw[at], raw[at+1:])
+	if err := os.WriteFile(good.Metadata, []byte(edited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = verify(t, good.File); !errors.Is(err, postgres.ErrDamaged) {
+		t.Errorf("a seal in other letters: %v", err)
+	}
 }
 
 func TestBackupRefusesToFillTheDisk(t *testing.T) {

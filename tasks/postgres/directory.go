@@ -63,7 +63,8 @@ func openDirectory(path string) (*directory, error) {
 func (d *directory) close() { _ = d.lock.Close() }
 
 // settle finishes a backup that lacks nothing but its metadata's name, and
-// removes every other one that was not finished.
+// removes whatever else was not finished. Where it is a copy, the metadata may be cut
+// off: it is removed alone, and copied again by the run that it belongs to.
 func (d *directory) settle() error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
@@ -75,13 +76,18 @@ func (d *directory) settle() error {
 		if !partial || !entry.Type().IsRegular() || !ours().MatchString(entry.Name()) {
 			continue
 		}
-		if archive, ok := strings.CutSuffix(metadata, metadataSuffix); ok && exists(archive) && !exists(metadata) {
-			if err := os.Rename(path, metadata); err != nil {
+		archive, ok := strings.CutSuffix(metadata, metadataSuffix)
+		finish := os.Remove
+		if ok && exists(archive) && !exists(metadata) {
+			raw, err := os.ReadFile(path)
+			if err != nil {
 				return err
 			}
-			continue
+			if wholeMetadata(raw) {
+				finish = func(path string) error { return os.Rename(path, metadata) }
+			}
 		}
-		if err := os.Remove(path); err != nil {
+		if err := finish(path); err != nil {
 			return err
 		}
 	}
@@ -138,6 +144,13 @@ func (d *directory) sync() error {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
+}
+
+// samePlace tells whether two paths lead to one directory, which may not be there yet.
+func samePlace(a, b string) bool {
+	one, err := os.Stat(a)
+	other, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(one, other) || filepath.Clean(a) == filepath.Clean(b)
 }
 
 // nearest returns the directory itself or the nearest above it that is there.

@@ -77,14 +77,17 @@ func makeOlder(t testing.TB, metadata string, by time.Duration) {
 	writeSealed(t, metadata, strings.Replace(string(raw), m.TakenAt.Format(time.RFC3339Nano), m.TakenAt.Add(-by).Format(time.RFC3339Nano), 1))
 }
 
-// writeSealed writes edited metadata with a seal of its own, as somebody would
-// who wants it to be believed.
-func writeSealed(t testing.TB, metadata, text string) {
-	t.Helper()
+// sealAgain gives edited metadata a seal of its own, as somebody would who wants it
+// to be believed.
+func sealAgain(text string) string {
 	at := strings.LastIndex(text, `"seal": "`) + len(`"seal": "`)
 	zeros := text[:at] + strings.Repeat("0", 64) + text[at+64:]
-	sealed := fmt.Sprintf("%s%x%s", text[:at], sha256.Sum256([]byte(zeros)), text[at+64:])
-	if err := os.WriteFile(metadata, []byte(sealed), 0o600); err != nil {
+	return fmt.Sprintf("%s%x%s", text[:at], sha256.Sum256([]byte(zeros)), text[at+64:])
+}
+
+func writeSealed(t testing.TB, metadata, text string) {
+	t.Helper()
+	if err := os.WriteFile(metadata, []byte(sealAgain(text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

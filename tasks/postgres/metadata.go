@@ -87,6 +87,12 @@ func damagedMetadata(file string, cause error) error {
 // unsealed stands where the seal will be.
 var unsealed = strings.Repeat("0", 2*sha256.Size)
 
+// wholeMetadata tells whether it is a metadata file's content and all of it.
+func wholeMetadata(raw []byte) bool {
+	var m Metadata
+	return json.Unmarshal(raw, &m) == nil && bearsSeal(raw, m.Seal)
+}
+
 // bearsSeal tells whether it is the metadata's own seal, which is the last value.
 func bearsSeal(raw []byte, own string) bool {
 	at := bytes.LastIndex(raw, []byte(own))

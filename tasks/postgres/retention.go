@@ -63,9 +63,13 @@ func (d *directory) prune(made Metadata, days, keep int, log *slog.Logger) int64
 	})
 	newest := newestProven(list)
 	var removed int64
-	for i, old := range list {
+	kept := 0 // of those whose file is there
+	for _, old := range list {
 		aged := days > 0 && old.TakenAt.Before(time.Now().Add(-time.Duration(days)*24*time.Hour))
-		if isNew(old) || old.file == newest || !aged && (keep == 0 || i < keep) {
+		if isNew(old) || old.file == newest || !aged && (keep == 0 || kept < keep) {
+			if old.whole() {
+				kept++
+			}
 			continue
 		}
 		if err := old.remove(); err != nil {

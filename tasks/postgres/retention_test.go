@@ -77,7 +77,11 @@ func TestBackupDoesNotTakeAFileThatWasCutOffForTheNewestProven(t *testing.T) {
 	if err := os.Truncate(damaged, 10); err != nil {
 		t.Fatal(err)
 	}
-	made := run("made", 1)
+	gone := run("gone", 0)
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	made := run("made", 2) // of those that are there
 	for _, file := range []string{good, made} {
 		if _, err := os.Stat(file); err != nil {
 			t.Error(err)

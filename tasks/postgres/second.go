@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -36,6 +37,9 @@ func (b *Backup) copyAway(ctx context.Context, file string) (string, error) {
 		return "", err
 	}
 	defer to.close()
+	if err := nameIsFree(ctx, to, file); err != nil {
+		return "", err
+	}
 	for _, path := range []string{file, file + metadataSuffix} {
 		if err := copyFileTo(ctx, to, path); err != nil {
 			hint := task.HintOf(err)
@@ -46,6 +50,30 @@ func (b *Backup) copyAway(ctx context.Context, file string) (string, error) {
 		}
 	}
 	return to.path(filepath.Base(file)), nil
+}
+
+// nameIsFree fails if the second place has another backup of that name: of another
+// server's database, at the same second. What only looks like one is no backup.
+func nameIsFree(ctx context.Context, to place, file string) error {
+	name := filepath.Base(file) + metadataSuffix
+	there, err := to.open(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for %s: %w", to.path(name), err)
+	}
+	defer there.Close()
+	found, err := io.ReadAll(there)
+	if err != nil {
+		return fmt.Errorf("look for %s: %w", to.path(name), err)
+	}
+	own, err := os.ReadFile(file + metadataSuffix)
+	if err != nil || bytes.Equal(own, found) || !wholeMetadata(found) {
+		return err
+	}
+	return task.Hint(fmt.Errorf("the backup %s is proven, but not copied: %s belongs to another backup", file, to.path(name)),
+		"give each server a place of its own in copy_to, then run this again: only the copy is made then")
 }
 
 func copyFileTo(ctx context.Context, to place, path string) error {

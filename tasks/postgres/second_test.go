@@ -139,6 +139,53 @@ func TestBackupIsCopiedToADirectory(t *testing.T) {
 	}
 }
 
+// Two servers may have databases of one name, and one second place. What a kill has
+// cut off there is no backup.
+func TestACopyNeverTakesAnotherBackupsPlace(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, smaller)
+	for name, c := range map[string]struct {
+		partial string
+		there   func(own string) string // the metadata in the second place
+		refused bool
+	}{
+		"of another server":       {"", func(own string) string { return sealAgain(strings.Replace(own, `"server": "`, `"server": "1`, 1)) }, true},
+		"cut off":                 {"", func(own string) string { return own[:100] }, false},
+		"cut off before its name": {".partial", func(own string) string { return own[:100] }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			second, env, b := t.TempDir(), tasktest.Env(t), backup(dsn, t.TempDir())
+			made, err := b.Run(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, err := os.ReadFile(made.Metadata)
+			if err != nil {
+				t.Fatal(err)
+			}
+			there := filepath.Join(second, filepath.Base(made.File))
+			for file, text := range map[string]string{there: "an archive", there + ".json" + c.partial: c.there(string(own))} {
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.CopyTo = second
+			receipt, err := b.Run(t.Context(), env)
+			if c.refused {
+				wantError(t, err, there+".json belongs to another backup", "a place of its own")
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, err := verify(t, receipt.Copy); err != nil || !m.Proven {
+				t.Errorf("the copy: proven %v, %v", m.Proven, err)
+			}
+		})
+	}
+}
+
 func TestASecondPlaceThatCannotBeOneIsRefused(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*postgres.Backup){
@@ -157,9 +204,13 @@ func TestASecondPlaceThatCannotBeOneIsRefused(t *testing.T) {
 	if err := b.Validate(); err != nil {
 		t.Errorf("an encrypted backup over http: %v", err)
 	}
+	b = backup(database(t, ""), t.TempDir())
+	b.CopyTo = b.Directory + "/../" + filepath.Base(b.Directory)
+	err := b.Check(t.Context(), tasktest.Env(t))
+	wantError(t, err, "is the directory of the backups itself", "on another disk")
 	endpoint, _ := storage(t, nil)
 	b = toBucket(database(t, ""), t.TempDir(), endpoint)
 	b.CopyTo = "s3://nowhere"
-	_, err := b.Run(t.Context(), tasktest.Env(t))
+	_, err = b.Run(t.Context(), tasktest.Env(t))
 	wantError(t, err, "The specified bucket does not exist", "make the bucket first")
 }
