@@ -25,7 +25,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := ConnectTo(ctx, dsn, Maintenance)
+	conn, err := ConnectSystem(ctx, dsn, Maintenance)
 	if err != nil {
 		return nil, fmt.Errorf("lock database %s: %w", config.Database, err)
 	}

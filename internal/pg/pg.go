@@ -67,6 +67,22 @@ func ConnectTo(ctx context.Context, dsn redact.Secret, database string) (*pgx.Co
 	return conn, nil
 }
 
+// ConnectSystem is ConnectTo for statements of our own. Names without a schema are
+// the system's: whoever may create functions in a schema of the role's search_path
+// could have his own called in place of the server's, with the role's privileges
+// (CVE-2018-1058).
+func ConnectSystem(ctx context.Context, dsn redact.Secret, database string) (*pgx.Conn, error) {
+	conn, err := ConnectTo(ctx, dsn, database)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.PgConn().Exec(ctx, "select pg_catalog.set_config('search_path', '', false)").Close(); err != nil {
+		Close(conn)
+		return nil, fmt.Errorf("begin a session in database %s: %w", conn.Config().Database, err)
+	}
+	return conn, nil
+}
+
 func connectError(ctx context.Context, config *pgx.ConnConfig, err error) error {
 	where := fmt.Sprintf("connect to database %s at %s as %s",
 		config.Database, net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.User)

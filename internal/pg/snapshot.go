@@ -37,7 +37,7 @@ func OpenSnapshot(ctx context.Context, dsn redact.Secret, lockWait time.Duration
 // OpenSnapshotOf is OpenSnapshot of another database on the same server; "" is
 // the one that dsn names.
 func OpenSnapshotOf(ctx context.Context, dsn redact.Secret, database string, lockWait time.Duration) (*Snapshot, error) {
-	conn, err := ConnectTo(ctx, dsn, database)
+	conn, err := ConnectSystem(ctx, dsn, database)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ type Look struct {
 
 // Look opens one. It is to be closed.
 func (s *Snapshot) Look(ctx context.Context) (*Look, error) {
-	conn, err := ConnectTo(ctx, s.dsn, s.database)
+	conn, err := ConnectSystem(ctx, s.dsn, s.database)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (l *Look) At(ctx context.Context, read func(*pgx.Conn) error) error {
 func (l *Look) Close() { Close(l.conn) }
 
 func (s *Snapshot) readAll(ctx context.Context, work <-chan *Table, read func(context.Context, *pgx.Conn, *Table) error) error {
-	conn, err := ConnectTo(ctx, s.dsn, s.database)
+	conn, err := ConnectSystem(ctx, s.dsn, s.database)
 	if err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func (b *Backup) look(ctx context.Context) (with means, err error) {
 	err = together(ctx,
 		func(ctx context.Context) (err error) { with.dump, with.restore, err = findTools(ctx); return err },
 		func(ctx context.Context) (err error) {
-			if with.conn, err = pg.Connect(ctx, b.DSN); err != nil {
+			if with.conn, err = pg.ConnectSystem(ctx, b.DSN, ""); err != nil {
 				return err
 			}
 			with.size, err = b.lookAtServer(ctx, with.conn)

@@ -42,7 +42,10 @@ const awkward = `
 	create table badges (no int generated always as identity primary key, at timestamptz); insert into badges (at) values (null);
 	create materialized view counted as select count(*) from users;
 	select lo_from_bytea(0, 'a large object');
-	alter table orders enable row level security`
+	alter table orders enable row level security;
+	create function pg_table_size(oid) returns bigint language plpgsql as 'begin raise ''not the one of the server''; end';
+	create function format(text, name, name) returns text language plpgsql as 'begin raise ''not the one of the server''; end';
+	create function array_to_string(text[], text) returns text language plpgsql as 'begin raise ''not the one of the server''; end'`
 
 func backup(dsn redact.Secret, dir string) *postgres.Backup {
 	b := backupSpec.New().Config().(*postgres.Backup)

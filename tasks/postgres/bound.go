@@ -110,7 +110,7 @@ func pointing(ctx context.Context, dsn redact.Secret, conn *pgx.Conn, live strin
 }
 
 func pointingFrom(ctx context.Context, dsn redact.Secret, name, live string) ([]string, error) {
-	conn, err := pg.ConnectTo(ctx, dsn, name)
+	conn, err := pg.ConnectSystem(ctx, dsn, name)
 	if err != nil {
 		return nil, err
 	}

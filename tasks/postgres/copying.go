@@ -142,7 +142,7 @@ func (c *copying) drop(ctx context.Context) error {
 	conn := c.conn
 	if conn.IsClosed() {
 		// The context that has ended took the connection with it.
-		fresh, err := pg.ConnectTo(ctx, c.stage.DSN, pg.Maintenance)
+		fresh, err := pg.ConnectSystem(ctx, c.stage.DSN, pg.Maintenance)
 		if err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func (c *copying) compareFiles(ctx context.Context) (int64, error) {
 // fingerprint is a hash over the identity and size of all that is stored in a
 // database, but for the system's own catalogs, which a look changes.
 func (c *copying) fingerprint(ctx context.Context, name string) (hash string, tables int64, err error) {
-	conn, err := pg.ConnectTo(ctx, c.stage.DSN, name)
+	conn, err := pg.ConnectSystem(ctx, c.stage.DSN, name)
 	if err != nil {
 		return "", 0, err
 	}

@@ -98,7 +98,7 @@ func (s *Salvage) Preview(context.Context, *task.Env) (task.Preview, error) {
 
 // liveDatabase looks the database of a connection string up.
 func liveDatabase(ctx context.Context, dsn redact.Secret) (database, error) {
-	conn, err := pg.Connect(ctx, dsn)
+	conn, err := pg.ConnectSystem(ctx, dsn, "")
 	if err != nil {
 		return database{}, err
 	}

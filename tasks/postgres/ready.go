@@ -58,7 +58,7 @@ func (r *Ready) Check(ctx context.Context, env *task.Env) error {
 
 // Run looks at the server.
 func (r *Ready) Run(ctx context.Context, _ *task.Env) (ReadyReceipt, error) {
-	conn, err := pg.Connect(ctx, r.DSN)
+	conn, err := pg.ConnectSystem(ctx, r.DSN, "")
 	if err != nil {
 		return ReadyReceipt{}, err
 	}

@@ -263,7 +263,7 @@ func (r *renaming) settle(failure error) error {
 // that, the session of the swap has to be gone: what it was last told to do may
 // still be under way.
 func (r *renaming) open(ctx context.Context, backend uint32) (database, error) {
-	conn, err := pg.ConnectTo(ctx, r.swap.DSN, pg.Maintenance)
+	conn, err := pg.ConnectSystem(ctx, r.swap.DSN, pg.Maintenance)
 	if err != nil {
 		return database{}, err
 	}

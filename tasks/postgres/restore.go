@@ -75,7 +75,7 @@ func (r *RestoreInPlace) Validate() error {
 // Check looks at the server, the programs and the privileges. The backup need not
 // be there yet.
 func (r *RestoreInPlace) Check(ctx context.Context, _ *task.Env) error {
-	conn, err := pg.Connect(ctx, r.DSN)
+	conn, err := pg.ConnectSystem(ctx, r.DSN, "")
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ type replacing struct {
 
 // all does it in one transaction.
 func (r *replacing) all(ctx context.Context) (receipt RestoreReceipt, err error) {
-	if r.conn, err = pg.Connect(ctx, r.restore.DSN); err != nil {
+	if r.conn, err = pg.ConnectSystem(ctx, r.restore.DSN, ""); err != nil {
 		return receipt, err
 	}
 	defer pg.Close(r.conn) // which rolls back what is not committed

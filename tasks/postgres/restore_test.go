@@ -26,7 +26,10 @@ func restoreInPlace(dsn redact.Secret, from postgres.BackupReceipt) *postgres.Re
 // allOf describes a database to the last definition and large object.
 func allOf(t testing.TB, dsn redact.Secret) string {
 	t.Helper()
-	conn := connect(t, dsn)
+	conn, err := pg.ConnectSystem(context.Background(), dsn, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer pg.Close(conn)
 	objects, err := pg.Objects(context.Background(), conn)
 	if err != nil {

@@ -77,7 +77,7 @@ func connectionTo(name string) string {
 // which the live one gives later. It also has the planner's statistics made, which a dump does
 // not hold: a database without them is slow on its first day.
 func (c *copying) compareContents(ctx context.Context, m Metadata) error {
-	conn, err := pg.ConnectTo(ctx, c.stage.DSN, c.building)
+	conn, err := pg.ConnectSystem(ctx, c.stage.DSN, c.building)
 	if err != nil {
 		return err
 	}

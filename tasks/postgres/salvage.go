@@ -168,7 +168,7 @@ func (s *Salvage) after() (uint64, error) {
 
 // Check looks at the live database. The replaced one need not be there yet.
 func (s *Salvage) Check(ctx context.Context, _ *task.Env) error {
-	conn, err := pg.Connect(ctx, s.DSN)
+	conn, err := pg.ConnectSystem(ctx, s.DSN, "")
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (s *Salvage) compare(ctx context.Context, env *task.Env, conn *pgx.Conn, st
 		return state.SalvageReceipt, err
 	}
 	defer pg.Close(kept)
-	live, err := pg.Connect(ctx, s.DSN)
+	live, err := pg.ConnectSystem(ctx, s.DSN, "")
 	if err != nil {
 		return state.SalvageReceipt, err
 	}
@@ -260,7 +260,7 @@ func (s *Salvage) openReplaced(ctx context.Context, env *task.Env, conn *pgx.Con
 		return nil, task.Hint(errors.New("there is no such database"), "name the database that a postgres/swap step has replaced")
 	}
 	if replaced.open && !state.Opened {
-		return pg.ConnectTo(ctx, s.DSN, s.Replaced)
+		return pg.ConnectSystem(ctx, s.DSN, s.Replaced)
 	}
 	state.Opened = true
 	if err := env.Save(state); err != nil {
@@ -269,7 +269,7 @@ func (s *Salvage) openReplaced(ctx context.Context, env *task.Env, conn *pgx.Con
 	if _, err := openDatabase(ctx, conn, s.Replaced); err != nil {
 		return nil, err
 	}
-	kept, err := pg.ConnectTo(ctx, s.DSN, s.Replaced)
+	kept, err := pg.ConnectSystem(ctx, s.DSN, s.Replaced)
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if left := closeDatabase(closing, conn, s.Replaced); left != nil {

@@ -109,7 +109,7 @@ func (s *Stage) Check(ctx context.Context, _ *task.Env) error {
 	if err != nil {
 		return err
 	}
-	conn, err := pg.ConnectTo(ctx, s.DSN, pg.Maintenance)
+	conn, err := pg.ConnectSystem(ctx, s.DSN, pg.Maintenance)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type TidyReceipt struct {
 
 // Check looks whether the server can be reached.
 func (t *Tidy) Check(ctx context.Context, _ *task.Env) error {
-	conn, err := pg.ConnectTo(ctx, t.DSN, pg.Maintenance)
+	conn, err := pg.ConnectSystem(ctx, t.DSN, pg.Maintenance)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (t *Tidy) Run(ctx context.Context, env *task.Env) (TidyReceipt, error) {
 
 // Preview says what would be dropped.
 func (t *Tidy) Preview(ctx context.Context, _ *task.Env) (task.Preview, error) {
-	conn, err := pg.ConnectTo(ctx, t.DSN, pg.Maintenance)
+	conn, err := pg.ConnectSystem(ctx, t.DSN, pg.Maintenance)
 	if err != nil {
 		return task.Preview{}, err
 	}

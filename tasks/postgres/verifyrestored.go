@@ -35,7 +35,7 @@ func VerifyRestored(ctx context.Context, file string, proof Proof, dsn func(data
 	}
 	r.Metadata, r.Proven = m, false
 	// From the one database that every server has and no backup is of.
-	conn, err := pg.Connect(ctx, dsn("template1"))
+	conn, err := pg.ConnectSystem(ctx, dsn("template1"), "")
 	if err != nil {
 		return r, err
 	}
