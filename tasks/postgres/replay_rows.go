@@ -102,6 +102,10 @@ func (r *replaying) one(ctx context.Context, c recorded) error {
 		return err
 	}
 	results, err := r.conn.PgConn().Exec(ctx, string(c.change(r.tables[c.Table]).appendSQL(nil))).ReadAll()
+	if err == nil {
+		// Looking at the row may be refused as well.
+		err = r.judge(ctx, c, affected(results))
+	}
 	said, refused := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case refused:
@@ -116,10 +120,16 @@ func (r *replaying) one(ctx context.Context, c recorded) error {
 	case err != nil:
 		return err
 	}
-	if _, err := r.conn.Exec(ctx, "release savepoint change"); err != nil {
-		return err
+	_, err = r.conn.Exec(ctx, "release savepoint change")
+	return err
+}
+
+// affected is how many rows the statements changed.
+func affected(results []*pgconn.Result) (rows int64) {
+	for _, result := range results {
+		rows += result.CommandTag.RowsAffected()
 	}
-	return r.judge(ctx, c, results[0].CommandTag.RowsAffected())
+	return rows
 }
 
 // judge counts a change that was made, or finds out why it was not.

@@ -131,6 +131,23 @@ func TestReplayReportsEachConflictAndMakesTheRest(t *testing.T) {
 	}
 }
 
+// A role that may insert without reading cannot see what is in the row's way.
+func TestReplayGoesOnBehindARowThatItMayNotLookAt(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table a (id int primary key, v text); create table b (id int primary key)",
+		"insert into a values (1, 'theirs'), (2, 'theirs'); insert into b values (1)")
+	found := r.run(r.salvage())
+	writer := role(t, r.live, "")
+	execute(t, r.live, "insert into a values (1, 'own'); grant insert on a to "+writer.role+"; grant all on b to "+writer.role)
+	receipt, err := replay(writer.dsn, found).Run(t.Context(), tasktest.Env(t))
+	if err != nil || receipt.Applied != 2 || receipt.Conflicts != 1 {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	if got := conflicts(t, receipt.Report); got[0] != "insert public.a 1: permission denied for table a (SQLSTATE 42501)" {
+		t.Errorf("report: %q", got)
+	}
+}
+
 func TestReplayOfChosenTablesMovesTheirSequences(t *testing.T) {
 	t.Parallel()
 	r := rollBack(t, `

@@ -214,9 +214,20 @@ func (c rowChange) unchanged() string {
 func (c rowChange) hasKey(fields [][]byte) string {
 	conditions := make([]string, len(c.pair.key))
 	for i, name := range c.pair.key {
-		conditions[i] = quote(name) + " = " + sqlValue(c.field(fields, name))
+		conditions[i] = quote(name) + " = " + c.typed(name, c.field(fields, name))
 	}
 	return strings.Join(conditions, " and ")
+}
+
+// typed writes a value as SQL of the column's type. A composite type needs it:
+// beside one, the server takes a mere literal for an anonymous row, which it
+// cannot read.
+func (c rowChange) typed(column string, field []byte) string {
+	kind, _, ok := c.pair.live.column(column)
+	if !ok {
+		return sqlValue(field) // the statement fails, and says that there is no such column
+	}
+	return "cast(" + sqlValue(field) + " as " + kind + ")"
 }
 
 // field returns the value of a column, nil if it was left out.
@@ -262,27 +273,21 @@ func recordText(fields [][]byte) string {
 // it was to what it is to be.
 func (c rowChange) appendCount(b []byte) []byte {
 	table := c.pair.live.quoted
-	values := make([]string, len(c.new))
-	for i, field := range c.new {
-		values[i] = sqlValue(field)
-	}
 	same := c.same(c.pair.columns, c.new)
 	there := fmt.Sprintf("(select count(*) from only %s where %s) = %d", table, same, c.was)
 	if c.count < c.was {
 		return fmt.Appendf(b, "delete from only %[1]s where %[2]s and ctid in (select ctid from only %[1]s where %[3]s limit %[4]d);\n",
 			table, there, same, c.was-c.count)
 	}
-	if len(values) == 0 {
+	if len(c.new) == 0 {
 		return fmt.Appendf(b, "-- %d rows without columns in %s\n", c.count-c.was, table)
 	}
-	columns := make([]string, len(c.pair.columns))
+	values := make([]string, len(c.new))
 	for i, name := range c.pair.columns {
-		columns[i] = quote(name)
-		kind, _, _ := c.pair.live.column(name)
-		values[i] = "cast(" + values[i] + " as " + kind + ")"
+		values[i] = c.typed(name, c.new[i])
 	}
 	return fmt.Appendf(b, "insert into %s (%s) select %s from generate_series(1, %d) where %s;\n",
-		table, strings.Join(columns, ", "), strings.Join(values, ", "), c.count-c.was, there)
+		table, names(c.pair.columns), list(values), c.count-c.was, there)
 }
 
 // sqlValue writes a field as SQL.
