@@ -183,7 +183,8 @@ const (
 		create table named (h int primary key, mark bool, c0 text); insert into named select i from generate_series(1, %[1]d) i;
 		create type pair as (a int, b text); create table by_pair (k pair primary key, v text);
 		insert into by_pair select row(i, 'k' || i)::pair, 'v' from generate_series(1, %[1]d) i;
-		create table none (); insert into none default values`
+		create table none (); insert into none default values;
+		create table computed (v int generated always as (1) stored); insert into computed select from generate_series(1, 5)`
 	variedWrites = `
 		update named set mark = true where h %% 70 = 0;
 		delete from child where id %% (40 * %[1]d) = 0;
@@ -193,6 +194,7 @@ const (
 		insert into child (parent) select id from by_uuid where n < 0;
 		update by_text set v = E'\'\\', a = a || 'moved' where "B ""b""" %% (90 * %[1]d) = 0; update by_text set v = null where "B ""b""" %% (91 * %[1]d) = 0;
 		delete from by_text where "B ""b""" %% (92 * %[1]d) = 0;
+		insert into none select from generate_series(1, 3); delete from computed where ctid in (select ctid from computed limit 2);
 		delete from by_pair where (k).a %% (80 * %[1]d) = 0; update by_pair set v = null where (k).a %% (79 * %[1]d) = 0; insert into by_pair values ((0, 'new'), 'v');
 		delete from keyless where v = 7; insert into keyless values (7, '1'), (8, '1'), (8, '1'), (8, '2'), (null, null);
 		update parts set id = id + 1000000 where id %% (70 * %[1]d) = 0; update parts set v = '' where id %% (71 * %[1]d) = 0`

@@ -279,15 +279,15 @@ func (c rowChange) appendCount(b []byte) []byte {
 		return fmt.Appendf(b, "delete from only %[1]s where %[2]s and ctid in (select ctid from only %[1]s where %[3]s limit %[4]d);\n",
 			table, there, same, c.was-c.count)
 	}
-	if len(c.new) == 0 {
-		return fmt.Appendf(b, "-- %d rows without columns in %s\n", c.count-c.was, table)
-	}
-	values := make([]string, len(c.new))
+	columns, values := "", make([]string, len(c.new))
 	for i, name := range c.pair.columns {
 		values[i] = c.typed(name, c.new[i])
 	}
-	return fmt.Appendf(b, "insert into %s (%s) select %s from generate_series(1, %d) where %s;\n",
-		table, names(c.pair.columns), list(values), c.count-c.was, there)
+	if len(values) > 0 { // SQL has no empty list of columns, but a row of defaults for nothing
+		columns = " (" + names(c.pair.columns) + ")"
+	}
+	return fmt.Appendf(b, "insert into %s%s select %s from generate_series(1, %d) where %s;\n",
+		table, columns, list(values), c.count-c.was, there)
 }
 
 // sqlValue writes a field as SQL.
