@@ -45,7 +45,8 @@ type Replay struct {
 	// quoted where SQL wants it. Default all.
 	Tables []string `with:"tables"`
 
-	// Batch is how many changes one transaction makes. Default 500.
+	// Batch is how many changes one transaction makes, fewer where they are more
+	// than 16 MB of the file. Default 500.
 	Batch int `with:"batch"`
 
 	// LockWait is how long a change waits for a row that the application holds

@@ -146,9 +146,14 @@ func (r *replaying) header(ctx context.Context, line []byte) error {
 	return nil
 }
 
+// batchBytes is how long the lines of a batch may be, but for the last one: they
+// are in memory together, and the server takes no message longer than 1 GB.
+const batchBytes = 16 << 20
+
 // read takes the next lines of chosen tables, and returns where they end.
 func (r *replaying) read(from *bufio.Reader, at int64) (batch []recorded, end int64, err error) {
-	for end = at; len(batch) < r.replay.Batch; {
+	size := 0
+	for end = at; len(batch) < r.replay.Batch && size < batchBytes; {
 		line, err := from.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(line) == 0 {
 			return batch, end, nil
@@ -164,6 +169,7 @@ func (r *replaying) read(from *bufio.Reader, at int64) (batch []recorded, end in
 		switch {
 		case r.chosen(c.Table):
 			batch = append(batch, c)
+			size += len(line)
 		case r.state.Pass == 0:
 			r.state.Skipped++
 		}

@@ -64,6 +64,18 @@ func TestReplayBringsBackEveryWrite(t *testing.T) {
 	}
 }
 
+func TestReplayOfLargeRowsTakesFewAtOnce(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, "create table t (id int primary key, v text)", "insert into t select i, repeat('x', 9 << 20) from generate_series(1, 3) i")
+	found := r.run(r.salvage())
+	env, transactions := tasktest.Env(t), 0
+	env.Progress = func(int64, int64, string) { transactions++ }
+	receipt, err := replay(r.live, found).Run(t.Context(), env)
+	if err != nil || receipt.Applied != 3 || transactions != 2 {
+		t.Errorf("%+v, %v, in %d transactions", receipt, err, transactions)
+	}
+}
+
 // conflicts reads a report.
 func conflicts(t testing.TB, file string) (list []string) {
 	t.Helper()
