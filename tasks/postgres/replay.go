@@ -238,23 +238,59 @@ func (r *replaying) sequences(ctx context.Context) error {
 		if !r.chosen(table) {
 			continue
 		}
-		for _, column := range p.columns {
-			var sequence *string
-			if err := r.conn.QueryRow(ctx, "select pg_get_serial_sequence($1, $2)", table, column).Scan(&sequence); err != nil {
-				return fmt.Errorf("look for the sequence of table %s: %w", table, err)
-			}
-			if sequence == nil {
-				continue
-			}
-			_, err := r.conn.Exec(ctx, fmt.Sprintf(`
-				select setval(%s, highest) from (select max(%s)::bigint as highest from %s) t, %s s
-				 where highest > s.last_value - (not s.is_called)::int
-				   and (select seqincrement > 0 from pg_sequence where seqrelid = %[1]s::regclass)`,
-				literal(*sequence), quote(column), table, *sequence))
-			if err != nil {
-				return fmt.Errorf("move sequence %s: %w", *sequence, err)
+		found, err := r.owned(ctx, table, p.columns)
+		if err != nil {
+			return fmt.Errorf("look for the sequences of table %s: %w", table, err)
+		}
+		for _, s := range found {
+			if err := r.raise(ctx, table, s); err != nil {
+				return fmt.Errorf("move sequence %s: %w", s.name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// A sequence belongs to a column. Its name is SQL.
+type sequence struct{ column, name string }
+
+// owned returns the sequences of a table's columns. A partition's belong to the
+// table that it is part of, and those of an inherited column to the parent.
+func (r *replaying) owned(ctx context.Context, table string, columns []string) ([]sequence, error) {
+	rows, err := r.conn.Query(ctx, `
+		with recursive line(oid) as (
+		  select $1::regclass::oid union select i.inhparent from pg_inherits i join line l on i.inhrelid = l.oid)
+		select column_name, sequence
+		  from line l
+		  join pg_attribute a on a.attrelid = l.oid and a.attname = any($2::text[])
+		 cross join lateral (select a.attname::text, pg_get_serial_sequence(l.oid::regclass::text, a.attname)) s(column_name, sequence)
+		 where sequence is not null order by 1, 2`, table, columns)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sequence, err error) {
+		err = row.Scan(&s.column, &s.name)
+		return s, err
+	})
+}
+
+// mostTaken is how many values are taken from a sequence to raise it.
+const mostTaken = 100_000
+
+// raise moves a sequence behind the highest value of its column. It takes values
+// until it is there, since setting it could put it back behind what the application
+// has taken meanwhile. Where that would be too many, the application does not come
+// so far between the look at the sequence and the setting, which are one statement.
+func (r *replaying) raise(ctx context.Context, table string, s sequence) error {
+	var highest *int64
+	if err := r.conn.QueryRow(ctx, fmt.Sprintf("select max(%s)::bigint from %s", quote(s.column), table)).Scan(&highest); err != nil || highest == nil {
+		return err
+	}
+	_, err := r.conn.Exec(ctx, fmt.Sprintf(`
+		select case when missing > %d then setval(%s, %d) else (select max(nextval(%[2]s)) from generate_series(1, missing)) end
+		  from (select ceil((%[3]d - s.last_value::numeric) / q.seqincrement) + (not s.is_called)::int as missing
+		          from %[4]s s, pg_sequence q
+		         where q.seqrelid = %[2]s::regclass and q.seqincrement > 0 and %[3]d > s.last_value - (not s.is_called)::int) m`,
+		mostTaken, literal(s.name), *highest, s.name))
+	return err
 }
