@@ -31,7 +31,8 @@ import (
 // killed at any moment and called again.
 type Replay struct {
 	// DSN is the connection string of the live database: the server's own
-	// address, not a pooler's.
+	// address, not a pooler's. No row of the tables may be hidden from its role by
+	// row level security.
 	DSN redact.Secret `with:"dsn,required"`
 
 	// File holds the changes: ${{ steps.ID.file }} of a postgres/salvage step.

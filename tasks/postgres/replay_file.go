@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/medlogistics/phasegate/runner/task"
@@ -142,6 +144,23 @@ func (r *replaying) header(ctx context.Context, line []byte) error {
 		if r.tables[name] == nil {
 			return task.Hint(fmt.Errorf("the file knows no table %s", clip(name)), "write it as SCHEMA.TABLE, as the file's first line does")
 		}
+	}
+	return r.visible(ctx)
+}
+
+// visible fails if rows of the chosen tables are hidden from this role.
+func (r *replaying) visible(ctx context.Context) error {
+	chosen := slices.DeleteFunc(slices.Collect(maps.Keys(r.tables)), func(table string) bool { return !r.chosen(table) })
+	var hidden int
+	var example, role string
+	err := r.conn.QueryRow(ctx, `select count(*), coalesce(min(t), ''), quote_ident(current_user) from unnest($1::text[]) t where row_security_active(t)`,
+		chosen).Scan(&hidden, &example, &role)
+	if err != nil {
+		return fmt.Errorf("look for row level security: %w", err)
+	}
+	if hidden > 0 {
+		return task.Hint(fmt.Errorf("row level security hides rows of %d tables from %s, among them %s", hidden, role, example),
+			"let it see them all with ALTER ROLE "+role+" BYPASSRLS, or replay as another role")
 	}
 	return nil
 }

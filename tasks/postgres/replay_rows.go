@@ -12,11 +12,13 @@ import (
 )
 
 // printing makes the session print values as the salvage did. Where names are
-// looked for is left as it is, since triggers may rely on it.
+// looked for is left as it is, since triggers may rely on it. Row level security
+// is off so that the server refuses a statement from which it would hide rows: a
+// row that is hidden is not one that is gone.
 const printing = `
 	set local timezone to 'UTC'; set local datestyle to 'ISO'; set local intervalstyle to 'postgres'; set local extra_float_digits to 3;
 	set local bytea_output to 'hex'; set local standard_conforming_strings to on; set local statement_timeout to 0;
-	set local idle_in_transaction_session_timeout to 0; `
+	set local idle_in_transaction_session_timeout to 0; set local row_security to off; `
 
 // apply makes the changes in one transaction: all at once, or, if that fails,
 // one by one.

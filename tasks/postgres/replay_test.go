@@ -143,6 +143,38 @@ func TestReplayReportsEachConflictAndMakesTheRest(t *testing.T) {
 	}
 }
 
+// A row that is hidden from the role is not one that was deleted.
+func TestReplayRefusesTablesWhoseRowsAreHidden(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table t (id int primary key, own text); create table k (a text); create table open (id int primary key);
+		insert into t values (1, 'a'), (2, 'b'); insert into k values ('a'); insert into open values (1)`,
+		"delete from t; delete from k; delete from open")
+	found := r.run(r.salvage())
+	writer := role(t, r.live, "")
+	execute(t, r.live, "create policy own on t using (own = current_user); create policy own on k using (a = current_user); grant all on t, k, open to "+writer.role)
+	task := replay(writer.dsn, found)
+	secure := "alter table t enable row level security; alter table k enable row level security"
+	execute(t, r.live, secure)
+	receipt, err := task.Run(t.Context(), tasktest.Env(t))
+	wantError(t, err, "row level security hides rows of 2 tables from "+writer.role+", among them public.k", "ALTER ROLE "+writer.role+" BYPASSRLS")
+	if receipt.Applied+receipt.Present > 0 || value[int](t, r.live, "select count(*) from open") != 1 {
+		t.Errorf("it began: %+v", receipt)
+	}
+	task.Tables = []string{"public.open"}
+	if receipt, err = task.Run(t.Context(), tasktest.Env(t)); err != nil || receipt.Applied != 1 {
+		t.Errorf("the table that has none: %+v, %v", receipt, err)
+	}
+	execute(t, r.live, strings.ReplaceAll(secure, "enable", "disable"))
+	task.Tables, task.Batch = nil, 1
+	env := tasktest.Env(t)
+	env.Progress = func(int64, int64, string) { execute(t, r.live, secure) } // behind the first change
+	receipt, err = task.Run(t.Context(), env)
+	if err != nil || receipt.Applied != 1 || receipt.Present != 1 || receipt.Conflicts != 2 {
+		t.Errorf("hidden meanwhile: %+v, %v", receipt, err)
+	}
+}
+
 // A role that may insert without reading cannot see what is in the row's way.
 func TestReplayGoesOnBehindARowThatItMayNotLookAt(t *testing.T) {
 	t.Parallel()
