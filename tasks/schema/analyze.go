@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
@@ -34,19 +33,19 @@ var atlasRules = map[string]string{
 // analyze runs the migrations in an empty database and has Atlas's analyzers
 // look at what each statement of those after the version changes there. Unlike
 // the text rules these know what was there before.
-func analyze(ctx context.Context, d *database, f *folder, after string, log *slog.Logger) (map[string][]sqllint.Note, error) {
+func analyze(ctx context.Context, d *database, within *fence, after string) (map[string][]sqllint.Note, error) {
 	analyzers, err := sqlcheck.AnalyzerFor(postgres.DriverName, nil)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the analyzers: %w", err)
 	}
 	if after != "" {
-		if err := d.replay(ctx, f, after, log); err != nil {
+		if err := d.replay(ctx, within, after); err != nil {
 			return nil, err
 		}
 	}
 	notes := map[string][]sqllint.Note{}
-	for _, file := range f.after(after) {
-		changed, err := d.changes(ctx, f, file)
+	for _, file := range within.folder.after(after) {
+		changed, err := d.changes(ctx, within, file)
 		if err != nil {
 			return nil, err
 		}
@@ -71,8 +70,9 @@ func analyze(ctx context.Context, d *database, f *folder, after string, log *slo
 	return notes, nil
 }
 
-// changes runs a migration statement by statement and finds what each changes.
-func (d *database) changes(ctx context.Context, f *folder, file migrate.File) (*sqlcheck.File, error) {
+// changes runs a migration statement by statement within the fence and finds what
+// each changes.
+func (d *database) changes(ctx context.Context, within *fence, file migrate.File) (*sqlcheck.File, error) {
 	if _, err := d.conn.ExecContext(ctx, "reset all; reset role"); err != nil {
 		return nil, fmt.Errorf("reset the session: %w", err)
 	}
@@ -86,8 +86,11 @@ func (d *database) changes(ctx context.Context, f *folder, file migrate.File) (*
 	}
 	changed := &sqlcheck.File{File: file, From: from, To: from}
 	for _, stmt := range stmts {
+		if within.keeps(file, stmt) {
+			continue
+		}
 		if _, err := d.conn.ExecContext(ctx, stmt.Text); err != nil {
-			return nil, f.failed(ctx, file, &migrate.StmtExecError{File: file, Stmt: stmt, Version: file.Version(), Err: err})
+			return nil, within.folder.failed(ctx, file, &migrate.StmtExecError{File: file, Stmt: stmt, Version: file.Version(), Err: err})
 		}
 		next, err := d.inspect(ctx)
 		if err != nil {

@@ -22,7 +22,8 @@ import (
 //
 // With a development database, the migrations are also run in an empty scratch
 // database beside it, named after it with _phasegate_scratch behind and dropped
-// at the end, and Atlas's own analyzers look at what each statement changes.
+// at the end, and Atlas's own analyzers look at what each statement changes. What
+// goes beyond a database, such as CREATE ROLE, is not run there.
 type Lint struct {
 	Dir   task.Path     `with:"dir,required"` // directory of the migrations and of atlas.sum, their checksums
 	After string        `with:"after"`        // last version that is not looked at, such as the baseline; default none
@@ -69,7 +70,7 @@ func (l *Lint) Run(ctx context.Context, env *task.Env) (Linted, error) {
 	notes := map[string][]sqllint.Note{}
 	if l.Dev != (redact.Secret{}) {
 		err := inScratch(ctx, l.Dev, env, func(_ *clone, d *database) (err error) {
-			notes, err = analyze(ctx, d, f, l.After, env.Log)
+			notes, err = analyze(ctx, d, &fence{folder: f, log: env.Log}, l.After)
 			return err
 		})
 		if err != nil {

@@ -28,7 +28,9 @@ import (
 // the rehearsal where a way back is demanded.
 //
 // The database itself is only read, so this task looks: its phase needs no
-// rollback. The copy is a database of the same server, named after the original
+// rollback. What goes beyond a database, such as CREATE ROLE or ALTER DATABASE, would
+// not stay in the copy: a migration with such a statement is refused before anything
+// is done. In a DO block or a function it is not seen. The copy is a database of the same server, named after the original
 // with _phasegate_rehearsal behind it. It needs as much disk as the original, is
 // always dropped at the end, and what a killed call has left of it is dropped by
 // the next one. The account needs the right to create databases.
@@ -152,11 +154,14 @@ func (r *Rehearse) pending(ctx context.Context, f *folder) (int, error) {
 }
 
 // wanted is where the database stands, with what is pending up to the last
-// version that is wanted.
+// version that is wanted, all of which a copy can rehearse.
 func (r *Rehearse) wanted(ctx context.Context, d *database, f *folder) (standing, error) {
 	s, err := d.compare(ctx, f, r.Baseline)
 	if err == nil {
 		s.pending, _, err = f.until(s.pending, r.To)
+	}
+	if err == nil {
+		err = f.confined(s.pending)
 	}
 	return s, err
 }

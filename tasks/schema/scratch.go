@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
@@ -39,13 +38,16 @@ func inScratch(ctx context.Context, dsn redact.Secret, env *task.Env, work func(
 }
 
 // replay applies the migrations to a scratch database up to a version, that
-// included.
-func (d *database) replay(ctx context.Context, f *folder, to string, log *slog.Logger) error {
+// included, within the fence.
+func (d *database) replay(ctx context.Context, within *fence, to string) error {
 	if err := d.revisions.create(ctx); err != nil {
 		return hinted(err)
 	}
-	runner := applier{database: d, folder: f, log: log, limits: limits{lock: time.Minute, tries: 1}}
-	for _, file := range f.files {
+	runner := applier{
+		database: d, folder: within.folder, log: within.log, watch: within,
+		limits: limits{lock: time.Minute, tries: 1},
+	}
+	for _, file := range within.folder.files {
 		if file.Version() > to {
 			break
 		}

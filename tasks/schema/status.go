@@ -21,7 +21,8 @@ import (
 // With drift, the applied migrations are run in an empty scratch database beside
 // it, named after it with _phasegate_scratch behind and dropped at the end, and
 // the two schemas are compared as pg_dump writes them, with views, functions,
-// triggers, policies, grants and comments; who owns an object is left out. The
+// triggers, policies, grants and comments; who owns an object is left out. What goes
+// beyond a database, such as CREATE ROLE, is not run there: the receipt lists it. The
 // account needs the right to create databases then.
 type Status struct {
 	DSN      redact.Secret `with:"dsn,required"` // connection string of the database
@@ -42,6 +43,7 @@ type Standing struct {
 
 	Drift        int      `json:"drift"`         // number of objects that are not as the migrations make them; 0 if nobody looked
 	Drifted      []string `json:"drifted"`       // these, such as "TABLE public.users differs"
+	LeftOut      []string `json:"left_out"`      // places and kinds of statements that were not run for that, since they go beyond a database, such as "schema/2_n.sql:3: CREATE ROLE"
 	Report       string   `json:"report"`        // path of their definitions, a JSON file; "" if nobody looked
 	ReportSHA256 string   `json:"report_sha256"` // of the report, "" if nobody looked
 }
@@ -65,11 +67,12 @@ func (s *Status) Run(ctx context.Context, env *task.Env) (Standing, error) {
 		return found, task.Hint(fmt.Errorf("look for drift: only some statements of %s are applied, and what the schema should be is not known", found.Partial),
 			"go on with schema/apply until it is whole")
 	}
-	changes, err := s.drift(ctx, env, f, found.Version)
+	within := &fence{folder: f, log: env.Log, left: found.LeftOut}
+	changes, err := s.drift(ctx, env, within, found.Version)
 	if err != nil {
 		return found, fmt.Errorf("look for drift: %w", err)
 	}
-	found.Drift, found.Drifted = len(changes), sentences(changes)
+	found.Drift, found.Drifted, found.LeftOut = len(changes), sentences(changes), within.left
 	found.Report = filepath.Join(env.Dir, "drift.json")
 	if found.ReportSHA256, err = writeJSON(found.Report, changes); err != nil {
 		return found, fmt.Errorf("write the report: %w", err)
@@ -99,14 +102,14 @@ func (s *Status) standing(ctx context.Context) (*folder, Standing, error) {
 	return f, Standing{
 		Version: found.current, Latest: f.last(), Applied: len(found.applied),
 		Pending: len(found.pending), Versions: versions(found.pending), Partial: found.partial,
-		History: lines(history), Drifted: []string{},
+		History: lines(history), Drifted: []string{}, LeftOut: []string{},
 	}, nil
 }
 
 // drift compares the schema with what the migrations up to the version make.
-func (s *Status) drift(ctx context.Context, env *task.Env, f *folder, version string) (changes []change, err error) {
+func (s *Status) drift(ctx context.Context, env *task.Env, within *fence, version string) (changes []change, err error) {
 	err = inScratch(ctx, s.DSN, env, func(c *clone, d *database) error {
-		if err := d.replay(ctx, f, version, env.Log); err != nil {
+		if err := d.replay(ctx, within, version); err != nil {
 			return err
 		}
 		want, err := dumpObjects(ctx, s.DSN, c.name, "--no-owner")
