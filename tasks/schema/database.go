@@ -9,6 +9,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
@@ -150,7 +152,8 @@ func (d *database) compare(ctx context.Context, f *folder, baseline string) (sta
 	if err != nil && !errors.Is(err, migrate.ErrNoPendingFiles) {
 		return standing{}, pendingError(f, err)
 	}
-	return s, nil
+	d.revisions.folder = f
+	return s, f.unchanged(history)
 }
 
 // read takes over what the history says.
@@ -167,7 +170,46 @@ func (s *standing) read(history []*migrate.Revision, f *folder) error {
 		return task.Hint(fmt.Errorf("the database is at version %s, which is not among the migrations in %s: %s", last.Version, f.Path(), f.known()),
 			"use the migrations of the release that the database belongs to")
 	}
+	for _, revision := range history {
+		if _, ok := f.version(revision.Version); !ok && revision.Type&migrate.RevisionTypeBaseline == 0 {
+			return task.Hint(fmt.Errorf("version %s (%s) was applied to the database, and its file is not among the migrations in %s any more", revision.Version, revision.Description, f.Path()),
+				"restore the file from the version that was applied; what is to be undone needs a new migration")
+		}
+	}
 	return nil
+}
+
+// unchanged holds that the files are those that were applied. Atlas records with a
+// version a checksum of all files up to it: the newest one that fits vouches for all
+// before it, such as one whose file was mended after a part of it had failed. A
+// version that is applied in part may still be mended, as far as Atlas lets it be.
+func (f *folder) unchanged(history []*migrate.Revision) error {
+	var changed migrate.File
+	for _, revision := range slices.Backward(history) {
+		file, ok := f.version(revision.Version)
+		if !ok || revision.Type&migrate.RevisionTypeBaseline != 0 || revision.Hash == "" || revision.Applied != revision.Total {
+			continue
+		}
+		if revision.Hash == f.sum(file) {
+			break
+		}
+		changed = file
+	}
+	if changed == nil {
+		return nil
+	}
+	what := filepath.Join(f.Path(), changed.Name())
+	if history[0].Type&migrate.RevisionTypeBaseline != 0 && history[1].Version == changed.Version() {
+		what += ", or a file before it,"
+	}
+	return task.Hint(fmt.Errorf("%s was changed after version %s had been applied to the database", what, changed.Version()),
+		"restore the file from the version that was applied, and write atlas.sum anew; a change belongs into a new migration")
+}
+
+// sum is the checksum that is recorded with a file, of it and all before it.
+func (f *folder) sum(file migrate.File) string {
+	sum, _ := f.sums.SumByName(file.Name()) // a file that Atlas is told to leave out has none
+	return sum
 }
 
 // begin decides what the baseline means for a database without a history.

@@ -204,6 +204,9 @@ func TestAFailureOutsideATransactionIsMendedAndGoneOnWith(t *testing.T) {
 	}
 	rewrite(outside + good + "create table b (id int);\n")
 	mustApply(t, apply(dsn, dir))
+	if s := status(t, dsn, dir, ""); s.Version != "1" || s.Partial != "" {
+		t.Errorf("the file that was mended: %+v", s)
+	}
 }
 
 func TestAnIndexIsMadeConcurrentlyWithoutALockTimeout(t *testing.T) {

@@ -54,6 +54,9 @@ type revisions struct {
 	// lock on the database keeps other writers away.
 	isKnown bool
 	known   []*migrate.Revision
+
+	// The files that are applied, nil where nothing was there to compare them with.
+	folder *folder
 }
 
 // Ident names the table.
@@ -162,6 +165,7 @@ func (r *revisions) write(ctx context.Context, revision *migrate.Revision, more 
 	if err != nil {
 		return err
 	}
+	r.renew(revision)
 	_, err = r.conn.ExecContext(ctx, fmt.Sprintf(`
 		insert into atlas_schema_revisions.atlas_schema_revisions
 		       (version, description, type, applied, total, executed_at, execution_time,
@@ -175,6 +179,17 @@ func (r *revisions) write(ctx context.Context, revision *migrate.Revision, more 
 		literal(revision.ExecutedAt.Format(time.RFC3339Nano)), int64(revision.ExecutionTime), literal(revision.Error),
 		literal(revision.ErrorStmt), literal(revision.Hash), literal(string(partial)), literal(revision.OperatorVersion), more))
 	return err
+}
+
+// renew has the record of a file that was mended after a part of it had failed tell
+// the file as it is now. Atlas keeps the checksum of the first try.
+func (r *revisions) renew(revision *migrate.Revision) {
+	if r.folder == nil || revision.Hash == "" {
+		return
+	}
+	if file, ok := r.folder.version(revision.Version); ok {
+		revision.Hash = r.folder.sum(file)
+	}
 }
 
 // DeleteRevision takes a revision out of the history.
