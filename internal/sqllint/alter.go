@@ -142,7 +142,7 @@ func (f *file) addColumn(r relation, s tokens) {
 		f.report("adding-generated-column", name, "%s is written anew to compute %s", r, name.text)
 	case fallback >= 0 && volatile(definition[fallback+1:].expression()):
 		f.report("adding-field-with-default", definition[fallback], "%s is written anew to fill in %s", r, name.text)
-	case fallback < 0 && definition.has("not", "null") && !definition.has("generated"):
+	case (fallback < 0 || null(definition[fallback+1:])) && definition.has("not", "null") && !definition.has("generated"):
 		f.report("adding-required-field", name, "%s has no value in the rows that are there: this fails unless %s is empty", name.text, r)
 	}
 	if i := definition.index("references"); i >= 0 {
@@ -174,6 +174,14 @@ func (ts tokens) expression() tokens {
 		}
 	}
 	return ts
+}
+
+// null tells whether a default is none.
+func null(s tokens) bool {
+	for s.starts("(") {
+		s = s[1:]
+	}
+	return s.starts("null")
 }
 
 // volatile tells whether a default calls a function that may give each row
@@ -262,6 +270,8 @@ func (f *file) drop() {
 		f.report("ban-drop-schema", s[0], "the schema %s goes", r)
 	case s.starts("database"):
 		f.report("ban-drop-database", s[0], "the database %s goes", r)
+	case s.starts("owned"):
+		f.report("ban-drop-owned", s[0], "everything that belongs to the role goes")
 	case s.starts("index") && !s.has("concurrently"):
 		f.report("require-concurrent-index-deletion", s[0], "the queries on its table wait")
 	}

@@ -193,6 +193,11 @@ var lossesRules = []Rule{
 		"never do it in a migration",
 	},
 	{
+		"ban-drop-owned", Error,
+		"every table, view and function of the role goes, whichever they are when it is run, and its privileges on other things",
+		"drop what is meant by name, with a reason each",
+	},
+	{
 		"ban-drop-cascade", Error,
 		"CASCADE takes along what is not named here",
 		"drop what depends on it by name",

@@ -28,6 +28,11 @@ var transactionsRules = []Rule{
 		"commit it",
 	},
 	{
+		"ban-copy-from-stdin", Error,
+		"schema/apply has no rows to send: only psql reads them from behind the statement",
+		"insert into ... values, or load the rows in a step of the deployment",
+	},
+	{
 		"require-timeout-settings", Error,
 		"without a limit, every query of the application queues up behind a waiting statement",
 		"leave the limits alone: schema/apply sets them, with tries again, from its step's lock_timeout and statement_timeout",

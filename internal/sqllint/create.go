@@ -7,10 +7,9 @@ func (f *file) create() {
 	s := f.stmt[1:].skip("or", "replace", "global", "local", "temporary", "temp", "unlogged")
 	switch {
 	case s.starts("table"):
-		f.createTable(s[1:].skip("if", "not", "exists"))
+		f.createTable(s[1:])
 	case s.starts("materialized", "view"):
-		r, _ := s[2:].skip("if", "not", "exists").relation()
-		f.created[r.key()] = true
+		f.makes(s[2:])
 	case s.starts("unique"), s.starts("index"):
 		f.createIndex(s.skip("unique", "index"))
 	case s.starts("domain"):
@@ -20,10 +19,20 @@ func (f *file) create() {
 	}
 }
 
+// makes takes note of a new relation, which the tokens name. With IF NOT EXISTS it may
+// have been there before, and is in use then.
+func (f *file) makes(s tokens) (relation, tokens) {
+	name := s.skip("if", "not", "exists")
+	r, rest := name.relation()
+	if len(name) == len(s) {
+		f.created[r.key()] = true
+	}
+	return r, rest
+}
+
 func (f *file) createTable(s tokens) {
-	r, rest := s.relation()
+	r, rest := f.makes(s)
 	f.schema(r)
-	f.created[r.key()] = true
 	if rest.starts("as") || rest.starts("partition") {
 		return
 	}

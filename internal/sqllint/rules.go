@@ -28,8 +28,11 @@ func (f *file) statement() {
 		f.truncate()
 	case s.starts("reindex"), s.starts("refresh"), s.starts("cluster"), s.starts("vacuum"), s.starts("lock"):
 		f.maintain()
-	case s.starts("update"), s.starts("delete"), s.starts("insert"):
-		f.write()
+	case s.starts("copy"):
+		f.copies()
+	}
+	for _, part := range s.writes() {
+		f.write(part)
 	}
 	f.used()
 }
@@ -47,17 +50,21 @@ func (f *file) names() {
 func (f *file) transactions() {
 	s := f.stmt
 	border := s.starts("start", "transaction") || s.starts("begin") || s.starts("commit") || s.starts("end") ||
-		s.starts("rollback") && !s.has("to") || s.starts("abort")
-	concurrent := s.has("concurrently") && !s.starts("refresh")
+		s.starts("rollback") && !s.has("to") || s.starts("abort") || s.starts("prepare", "transaction")
+	where := s.concurrently()
+	concurrent := where >= 0 && !s.starts("refresh")
 	switch {
 	case border && !f.outside:
 		f.report("transaction-nesting", s[0], "%s in a migration that is run in a transaction", strings.ToUpper(s[0].text))
 	case border && (s.starts("begin") || s.starts("start")):
 		f.began = &s[0]
+	case border && s.starts("prepare"):
+		f.began = nil
+		f.report("ban-uncommitted-transaction", s[0], "the prepared transaction keeps its locks until somebody commits it")
 	case border:
 		f.began = nil
 	case concurrent && (!f.outside || f.began != nil):
-		f.report("ban-concurrent-index-creation-in-transaction", s[s.index("concurrently")], "CONCURRENTLY in a transaction")
+		f.report("ban-concurrent-index-creation-in-transaction", s[where], "CONCURRENTLY in a transaction")
 	case f.outside && f.began == nil && !concurrent && (s.starts("create") || s.starts("alter") || s.starts("drop")) && !alone(s):
 		f.report("mixed-txmode-none", s[0], "%s would be safer in a transaction", strings.ToUpper(s[0].text))
 		f.robust()
@@ -116,7 +123,7 @@ func (f *file) truncate() {
 func (f *file) maintain() {
 	s := f.stmt
 	switch {
-	case s.starts("reindex") && !s.has("concurrently"):
+	case s.starts("reindex") && s.concurrently() < 0:
 		f.report("require-concurrent-reindex", s[0], "the index is built anew while writers wait")
 	case s.starts("refresh") && !s.has("concurrently") && !s.has("with", "no", "data"):
 		f.report("require-concurrent-refresh", s[0], "the view is filled anew while readers wait")
@@ -131,10 +138,16 @@ func (f *file) maintain() {
 	}
 }
 
+// copies finds rows that are expected from whoever runs the statement.
+func (f *file) copies() {
+	if i := f.stmt.index("from", "stdin"); i >= 0 {
+		f.report("ban-copy-from-stdin", f.stmt[i+1], "the rows are expected from the client")
+	}
+}
+
 // write finds rows that are written together with a change to the schema, or all
-// in one go.
-func (f *file) write() {
-	s := f.stmt
+// in one go, by a statement or a part of one.
+func (f *file) write(s tokens) {
 	r, _ := s[1:].skip("from", "into", "only").relation()
 	if !f.existed(r) || s.starts("insert") && !s.has("select") {
 		return
@@ -142,7 +155,10 @@ func (f *file) write() {
 	if f.changes && !f.outside {
 		f.report("backfill-in-transaction", s[0], "rows of %s are written while a change to the schema is open", r)
 	}
-	if !s.has("where") && !s.starts("insert") {
+	switch {
+	case s.starts("merge") && s.has("then", "delete"):
+		f.report("unbatched-backfill", s[0], "rows of %s are deleted by one statement, however many they are", r)
+	case !s.has("where") && (s.starts("update") || s.starts("delete")):
 		f.report("unbatched-backfill", s[0], "every row of %s is changed by one statement", r)
 	}
 }

@@ -53,6 +53,51 @@ func (ts tokens) deep(words ...string) bool {
 	return false
 }
 
+// concurrently is where the statement says that it keeps nobody waiting, or -1.
+// REINDEX may say so among options, and there that it does not.
+func (ts tokens) concurrently() int {
+	i := ts.index("concurrently")
+	if options := ts[min(1, len(ts)):].inside(); i < 0 && ts.starts("reindex", "(") {
+		for _, option := range options.split(",") {
+			off := len(option) > 1 && slices.Contains([]string{"false", "off", "0"}, option[1].text)
+			if option.starts("concurrently") && !off {
+				i = slices.Index(ts, option[0])
+			}
+		}
+	}
+	return i
+}
+
+// writes are the parts of a statement that write rows: itself, or, where it begins
+// with WITH, what is behind that and in the parentheses.
+func (ts tokens) writes() []tokens {
+	if !ts.starts("with") {
+		if ts.writing() {
+			return []tokens{ts}
+		}
+		return nil
+	}
+	var parts []tokens
+	depth, main := 0, false
+	for i, t := range ts {
+		switch {
+		case t.is("(") && ts[i+1:].writing():
+			parts = append(parts, ts[i:].inside())
+		case depth == 0 && !main && i > 0 && ts[i-1].is(")") && !t.is(",") && !t.is("as"):
+			if main = true; ts[i:].writing() {
+				parts = append(parts, ts[i:])
+			}
+		}
+		depth += nesting(t)
+	}
+	return parts
+}
+
+// writing tells whether the tokens begin as a statement that writes rows does.
+func (ts tokens) writing() bool {
+	return ts.starts("update") || ts.starts("delete", "from") || ts.starts("insert", "into") || ts.starts("merge", "into")
+}
+
 func nesting(t token) int {
 	switch {
 	case t.is("("), t.is("["):

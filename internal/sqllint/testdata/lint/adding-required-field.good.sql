@@ -1,2 +1,3 @@
 alter table public.beds add column code text not null default '';
 alter table public.beds add column note text;
+alter table public.beds add column kind bigint not null default nullif(1, 2);

@@ -1,1 +1,2 @@
 reindex index public.beds_ward;
+reindex (concurrently false) index public.beds_ward;

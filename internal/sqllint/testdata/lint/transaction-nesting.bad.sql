@@ -1,3 +1,4 @@
 begin;
 create table public.rooms (id bigint);
 commit;
+prepare transaction 'rooms';

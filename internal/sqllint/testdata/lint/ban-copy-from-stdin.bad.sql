@@ -1,0 +1,1 @@
+copy public.kinds (id, name) from stdin;
