@@ -106,6 +106,18 @@ func TestABackupIsRestoredForTheRehearsal(t *testing.T) {
 	}
 }
 
+func TestADatabaseMayHaveANameThatIsNoFileName(t *testing.T) {
+	t.Parallel()
+	maintenance := postgrestest.ForTest(t).DSN(pg.Maintenance)
+	do(t, maintenance, `create database "a/b"`)
+	defer func() { do(t, maintenance, `drop database "a/b" with (force)`) }()
+	receipt, err := rehearse(postgrestest.ForTest(t).DSN("a/b"), wards(t)).Run(t.Context(), tasktest.Env(t))
+	if err != nil || filepath.Base(receipt.Report) != "rehearsal-a%2Fb.json" {
+		t.Fatalf("receipt %+v, error %v", receipt, err)
+	}
+	reportOf(t, receipt)
+}
+
 func dumpOf(t *testing.T, dsn redact.Secret) []byte {
 	t.Helper()
 	tool, err := pg.Tool("pg_dump")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -207,7 +208,7 @@ func (r *Rehearse) perform(ctx context.Context, env *task.Env, f *folder, c *clo
 	}
 	receipt.Proven, receipt.RevertMS = append(receipt.Proven, prover.proofs...), prover.took.Milliseconds()
 	watch.report.summarize(&receipt)
-	receipt.Report = filepath.Join(env.Dir, "rehearsal-"+c.source+".json")
+	receipt.Report = filepath.Join(env.Dir, "rehearsal-"+url.PathEscape(c.source)+".json")
 	sum, writeErr := watch.report.write(receipt.Report)
 	receipt.ReportSHA256 = sum
 	return receipt, errors.Join(err, writeErr)
