@@ -24,6 +24,8 @@ const (
 	activeTransaction  = "25001" // the statement must not be in a transaction
 	unsafeNewEnumValue = "55P04"
 	objectInUse        = "55006"
+	dependentObjects   = "2BP01"
+	notSupported       = "0A000" // such as another type for a column of a view
 )
 
 // A failure is a migration that the server refused: what is said of it is ours,
@@ -103,10 +105,24 @@ func hint(server *pgconn.PgError) string {
 	case unsafeNewEnumValue:
 		return "put the statement that uses the new value into a later migration than the one that adds it"
 	}
+	if objects := dependents(server); objects != "" {
+		return "in the migration, drop or change first, by name, what depends on it: " + objects + "; make it again behind"
+	}
 	if server.Hint != "" {
 		return strings.TrimSuffix(server.Hint, ".")
 	}
 	return "correct the migration, write atlas.sum anew, and rehearse it with schema/rehearse"
+}
+
+// dependents lists what stands in the way of a statement because it depends on what
+// the statement takes away or changes. The server's own advice is CASCADE, by which
+// unnamed things would go.
+func dependents(server *pgconn.PgError) string {
+	alters := server.Code == notSupported && strings.Contains(server.Detail, " depends on ")
+	if server.Code != dependentObjects && !alters || server.Detail == "" {
+		return ""
+	}
+	return some(strings.Split(strings.TrimSpace(server.Detail), "\n"))
 }
 
 // names lists files, for errors.
