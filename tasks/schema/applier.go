@@ -12,8 +12,10 @@ import (
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/medlogistics/phasegate/internal/pattern"
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // limits are how long a statement may wait and run.
@@ -142,19 +144,15 @@ func (a *applier) watchFile(ctx context.Context, file migrate.File, transactiona
 
 // inOne runs work and records it in one transaction, or takes it back.
 func (a *applier) inOne(ctx context.Context, work func() error) error {
-	if a.ready {
-		if err := a.inside(ctx, "begin"); err != nil {
-			return err
-		}
-	} else if err := a.prepare(ctx, "; begin"); err != nil {
+	number, err := a.begin(ctx)
+	if err != nil {
 		return err
 	}
-	a.ready = false
 	history := a.database.revisions
 	history.hold()
-	err := work()
+	err = work()
 	if err == nil {
-		err = a.finish(ctx)
+		err = a.finish(ctx, number)
 	}
 	if err != nil {
 		history.drop()
@@ -163,10 +161,37 @@ func (a *applier) inOne(ctx context.Context, work func() error) error {
 	return err
 }
 
-// finish records the migration and commits it.
-func (a *applier) finish(ctx context.Context) error {
+// begin begins a transaction and returns its number, in one message to the server.
+func (a *applier) begin(ctx context.Context) (number string, err error) {
+	statements := "begin; select pg_catalog.txid_current()"
+	if !a.ready {
+		statements = a.preparation() + "; " + statements
+	}
+	a.ready = false
+	err = a.database.conn.Raw(func(driver any) error {
+		results, err := driver.(*stdlib.Conn).Conn().PgConn().Exec(ctx, statements).ReadAll()
+		if err == nil {
+			number = string(results[len(results)-1].Rows[0][0])
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("begin a transaction and set its limits: %w", err)
+	}
+	return number, nil
+}
+
+// finish records the migration and commits it, if the transaction of that number
+// is still there. A file that ends its own is refused before it is run; this is
+// for one in which that was not to be seen.
+func (a *applier) finish(ctx context.Context, number string) error {
 	commit := func() error {
-		if err := a.database.revisions.flush(ctx); err != nil {
+		err := a.database.revisions.flush(ctx, "select 1 / (pg_catalog.txid_current() = "+number+")::int; ")
+		switch {
+		case code(err) == divisionByZero:
+			return task.Hint(errors.New("a statement has ended the transaction that it was run in: what was done before may be there, and is not recorded"),
+				"look at what is there, and take out what ends the transaction")
+		case err != nil:
 			return fmt.Errorf("record and commit it: %w", err)
 		}
 		return nil
@@ -183,22 +208,26 @@ func (a *applier) rollback(ctx context.Context) {
 	_, _ = a.database.conn.ExecContext(ctx, "rollback")
 }
 
-// prepare undoes what an earlier migration has set in the session, sets the
-// limits, and then does more. The server is to notice within a second that we
-// are gone, and to let go of our locks.
+// prepare makes the session ready for a migration, and then does more.
+func (a *applier) prepare(ctx context.Context, more string) error {
+	if err := a.inside(ctx, a.preparation()+more); err != nil {
+		return fmt.Errorf("set the session's limits: %w", err)
+	}
+	return nil
+}
+
+// preparation undoes what an earlier migration has set in the session and sets
+// the limits. The server is to notice within a second that we are gone, and to
+// let go of our locks.
 //
 // The server ends a routine vacuum that stands in the way of a lock, but only
 // when it looks for deadlocks, by default after a second: with a shorter
 // lock_timeout it never would. A superuser has it look earlier.
-func (a *applier) prepare(ctx context.Context, more string) error {
-	_, err := a.database.conn.ExecContext(ctx, fmt.Sprintf(`
+func (a *applier) preparation() string {
+	return fmt.Sprintf(`
 		reset all; reset role; set client_connection_check_interval = '1s';
 		select set_config('deadlock_timeout', '%dms', false) from pg_roles where rolname = current_user and rolsuper;
-		%s%s`, max(1, a.limits.lock.Milliseconds()/2), a.timeouts(), more))
-	if err != nil {
-		return fmt.Errorf("set the session's limits: %w", err)
-	}
-	return nil
+		%s`, max(1, a.limits.lock.Milliseconds()/2), a.timeouts())
 }
 
 // timeouts is the statement that sets the limits.

@@ -20,6 +20,7 @@ const (
 	lockNotAvailable   = "55P03"
 	deadlockDetected   = "40P01"
 	queryCanceled      = "57014"
+	divisionByZero     = "22012"
 	noPrivilege        = "42501"
 	activeTransaction  = "25001" // the statement must not be in a transaction
 	unsafeNewEnumValue = "55P04"

@@ -14,6 +14,7 @@ import (
 	"ariga.io/atlas/sql/postgres"
 
 	"github.com/medlogistics/phasegate/internal/pattern"
+	"github.com/medlogistics/phasegate/internal/sqllint"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -143,20 +144,31 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 
 var (
 	txmode = pattern.Lazy(`(?m)^--\s*atlas:txmode`)
-	border = pattern.Lazy(`(?i)^(begin|start\s+transaction|commit|end|abort|rollback(?:\s+(?:work|transaction))?)\s*;?$`)
+
+	// suspect is quick to say that a statement is no border. Long ones seldom have
+	// such a word, and reading them token by token takes long.
+	suspect = pattern.Lazy(`(?i)\b(?:begin|start|commit|end|abort|rollback|prepare)\b`)
+	border  = pattern.Lazy(`(?i)^(?:(?:begin|commit|end|abort)\b|start transaction\b|prepare transaction\b|rollback\b)`)
+	partial = pattern.Lazy(`(?i)^rollback (?:(?:work|transaction) )?to\b`) // to a savepoint
 )
 
 // uninterrupted holds that a file does not end the transaction it is run in:
-// half of it would be applied without a record of it.
+// half of it would be applied without a record of it. What Atlas takes for one
+// statement may be several for the server.
 func (f *folder) uninterrupted(file migrate.File) error {
 	stmts, err := statements(file)
 	if err != nil {
 		return fmt.Errorf("read the statements of %s: %w", filepath.Join(f.Path(), file.Name()), err)
 	}
 	for _, stmt := range stmts {
-		if border().MatchString(stmt.Text) {
-			return task.Hint(fmt.Errorf("%s: %s in a migration that is run in a transaction", f.place(file, stmt, 0), stmt.Text),
-				"take it out, or write -- atlas:txmode none and an empty line at the top of the file")
+		if !suspect().MatchString(stmt.Text) {
+			continue
+		}
+		for _, line := range sqllint.Lines(stmt.Text) {
+			if border().MatchString(line) && !partial().MatchString(line) {
+				return task.Hint(fmt.Errorf("%s: %s in a migration that is run in a transaction", f.place(file, stmt, 0), abridged(line)),
+					"take it out, or write -- atlas:txmode none and an empty line at the top of the file")
+			}
 		}
 	}
 	return nil

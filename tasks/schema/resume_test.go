@@ -254,6 +254,12 @@ func TestAMigrationThatWouldNotBeWholeIsRefusedBeforeItRuns(t *testing.T) {
 	dsn := postgrestest.Database(t)
 	for name, c := range map[string]struct{ sql, want string }{
 		"its own commit":          {"create table a (id int);\ncommit;\ncreate table b (id int);\n", "1_a.sql:2: commit"},
+		"a commit of more words":  {"create table a (id int);\ncommit /* all */ work;\nselect 1/0;\n", "1_a.sql:2: commit work"},
+		"a transaction":           {"begin transaction;\ncreate table a (id int);\ncommit transaction;\n", "1_a.sql:1: begin transaction"},
+		"a chain":                 {"create table a (id int);\nROLLBACK -- no to\nAND CHAIN;\n", "1_a.sql:2: ROLLBACK AND CHAIN"},
+		"two phases":              {"create table a (id int);\nprepare transaction 'to';\n", "1_a.sql:2: prepare transaction"},
+		"another's two phases":    {"create table a (id int);\nrollback prepared 'x';\n", "1_a.sql:2: rollback prepared"},
+		"two in one":              {"-- atlas:delimiter \\n\\n\ncreate table a (id int); commit;\nselect 1\n\nselect 2", ": commit in a migration"},
 		"a directive in the body": {"-- atlas:txmode none\ncreate table a (id int);\n", "is not in the file's header"},
 	} {
 		_, err := apply(dsn, write(t, "1_a.sql", c.sql)).Run(t.Context(), tasktest.Env(t))
@@ -265,5 +271,18 @@ func TestAMigrationThatWouldNotBeWholeIsRefusedBeforeItRuns(t *testing.T) {
 	_, err := apply(dsn, write(t, "1_a.sql", "-- atlas:txmode all\n\nselect 1;\n")).Run(t.Context(), tasktest.Env(t))
 	if err == nil {
 		t.Error("an unknown mode was accepted")
+	}
+}
+
+// With backslashes in strings, the server sees other statements than we do.
+func TestAMigrationWhoseTransactionWasEndedIsNotRecorded(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := write(t, "1_a.sql", "create table a (id int);\nset standard_conforming_strings = off;\n"+
+		`select 'a\''; rollback and chain; select '\'';`+"\n")
+	_, err := apply(dsn, dir).Run(t.Context(), tasktest.Env(t))
+	fails(t, err, "1_a.sql", "has ended the transaction")
+	if s := status(t, dsn, dir, ""); s.Applied != 0 {
+		t.Errorf("it is recorded: %+v", s)
 	}
 }

@@ -154,19 +154,20 @@ func (r *revisions) WriteRevision(ctx context.Context, revision *migrate.Revisio
 	commits := r.commits
 	r.commits, r.isKnown = false, false
 	if commits {
-		return r.write(ctx, revision, "; commit")
+		return r.write(ctx, "", revision, "; commit")
 	}
-	return r.write(ctx, revision, "")
+	return r.write(ctx, "", revision, "")
 }
 
-// write records a revision and then does more, all in one message to the server.
-func (r *revisions) write(ctx context.Context, revision *migrate.Revision, more string) error {
+// write records a revision between other statements, all in one message to the
+// server.
+func (r *revisions) write(ctx context.Context, before string, revision *migrate.Revision, more string) error {
 	partial, err := json.Marshal(revision.PartialHashes)
 	if err != nil {
 		return err
 	}
 	r.renew(revision)
-	_, err = r.conn.ExecContext(ctx, fmt.Sprintf(`
+	_, err = r.conn.ExecContext(ctx, before+fmt.Sprintf(`
 		insert into atlas_schema_revisions.atlas_schema_revisions
 		       (version, description, type, applied, total, executed_at, execution_time,
 		        error, error_stmt, hash, partial_hashes, operator_version)
@@ -203,15 +204,15 @@ func (r *revisions) DeleteRevision(ctx context.Context, version string) error {
 // hold keeps what is written back until flush or drop.
 func (r *revisions) hold() { r.held, r.pending = true, nil }
 
-// flush writes what was kept back, and commits.
-func (r *revisions) flush(ctx context.Context) error {
+// flush runs the statements of before, writes what was kept back, and commits.
+func (r *revisions) flush(ctx context.Context, before string) error {
 	revision := r.pending
 	r.held, r.pending = false, nil
 	if revision == nil {
-		_, err := r.conn.ExecContext(ctx, "commit")
+		_, err := r.conn.ExecContext(ctx, before+"commit")
 		return err
 	}
-	if err := r.write(ctx, revision, "; commit"); err != nil {
+	if err := r.write(ctx, before, revision, "; commit"); err != nil {
 		return err
 	}
 	i, found := slices.BinarySearchFunc(r.known, revision.Version, byVersion)
