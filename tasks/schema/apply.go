@@ -111,15 +111,23 @@ func (a *Apply) Run(ctx context.Context, env *task.Env) (Applied, error) {
 	return receipt, applyErr
 }
 
-// plan compares and leaves out what comes after to.
+// plan compares, leaves out what comes after to, and holds that each file that is
+// left can be run before the first is.
 func (a *Apply) plan(ctx context.Context, d *database, f *folder) (planned, error) {
 	s, err := d.compare(ctx, f, a.Baseline)
 	if err != nil {
 		return planned{}, err
 	}
 	p := planned{standing: s}
-	p.pending, p.later, err = f.until(s.pending, a.To)
-	return p, err
+	if p.pending, p.later, err = f.until(s.pending, a.To); err != nil {
+		return planned{}, err
+	}
+	for _, file := range p.pending {
+		if _, err := f.transactional(file); err != nil {
+			return planned{}, err
+		}
+	}
+	return p, nil
 }
 
 // planned is a standing whose pending migrations are those of this step.

@@ -135,9 +135,9 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 		return false, task.Hint(fmt.Errorf("%s: the directive atlas:txmode is not in the file's header", path),
 			"put it into the first line and an empty line behind it")
 	case len(modes) == 0 || slices.Equal(modes, []string{"file"}):
-		return true, f.uninterrupted(file)
+		return true, f.runnable(file, true)
 	case slices.Equal(modes, []string{"none"}):
-		return false, f.named(file)
+		return false, errors.Join(f.runnable(file, false), f.named(file))
 	}
 	return false, fmt.Errorf("%s: atlas:txmode is %s: it is file (the default) or none", path, strings.Join(modes, " "))
 }
@@ -145,17 +145,17 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 var (
 	txmode = pattern.Lazy(`(?m)^--\s*atlas:txmode`)
 
-	// suspect is quick to say that a statement is no border. Long ones seldom have
-	// such a word, and reading them token by token takes long.
-	suspect = pattern.Lazy(`(?i)\b(?:begin|start|commit|end|abort|rollback|prepare)\b`)
+	// suspect is quick to say that nothing in a statement is refused. Long ones
+	// seldom have such a word, and reading them token by token takes long.
+	suspect = pattern.Lazy(`(?i)\b(?:begin|start|commit|end|abort|rollback|prepare|copy)\b`)
 	border  = pattern.Lazy(`(?i)^(?:(?:begin|commit|end|abort)\b|start transaction\b|prepare transaction\b|rollback\b)`)
 	partial = pattern.Lazy(`(?i)^rollback (?:(?:work|transaction) )?to\b`) // to a savepoint
+	copyIn  = pattern.Lazy(`(?i)^copy .*\bfrom stdin\b`)
 )
 
-// uninterrupted holds that a file does not end the transaction it is run in:
-// half of it would be applied without a record of it. What Atlas takes for one
-// statement may be several for the server.
-func (f *folder) uninterrupted(file migrate.File) error {
+// runnable holds that the server can be given a file's statements. What Atlas
+// takes for one of them may be several for the server.
+func (f *folder) runnable(file migrate.File, transactional bool) error {
 	stmts, err := statements(file)
 	if err != nil {
 		return fmt.Errorf("read the statements of %s: %w", filepath.Join(f.Path(), file.Name()), err)
@@ -165,11 +165,24 @@ func (f *folder) uninterrupted(file migrate.File) error {
 			continue
 		}
 		for _, line := range sqllint.Lines(stmt.Text) {
-			if border().MatchString(line) && !partial().MatchString(line) {
-				return task.Hint(fmt.Errorf("%s: %s in a migration that is run in a transaction", f.place(file, stmt, 0), abridged(line)),
-					"take it out, or write -- atlas:txmode none and an empty line at the top of the file")
+			if err := refusedLine(line, transactional); err != nil {
+				return fmt.Errorf("%s: %w", f.place(file, stmt, 0), err)
 			}
 		}
+	}
+	return nil
+}
+
+// refusedLine refuses a statement that ends the transaction it is run in, since
+// half of the file would be applied without a record of it, and one for which the
+// server would wait for rows from us, its locks held.
+func refusedLine(line string, transactional bool) error {
+	switch {
+	case copyIn().MatchString(line):
+		return task.Hint(fmt.Errorf("%s in a migration: nobody sends the rows", abridged(line)), "write INSERT statements")
+	case transactional && border().MatchString(line) && !partial().MatchString(line):
+		return task.Hint(fmt.Errorf("%s in a migration that is run in a transaction", abridged(line)),
+			"take it out, or write -- atlas:txmode none and an empty line at the top of the file")
 	}
 	return nil
 }

@@ -286,3 +286,19 @@ func TestAMigrationWhoseTransactionWasEndedIsNotRecorded(t *testing.T) {
 		t.Errorf("it is recorded: %+v", s)
 	}
 }
+
+func TestRowsThatNobodySendsAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for _, mode := range []string{"", outside} {
+		dir := write(t, "1_a.sql", "create table a (id int);\n", "2_b.sql", mode+"copy a (id) -- all\nFROM STDIN with (format csv);\n")
+		_, err := apply(dsn, dir).Run(ctx, tasktest.Env(t))
+		fails(t, err, "2_b.sql:", "copy a ( id ) FROM STDIN")
+		fails(t, apply(dsn, dir).Check(ctx, tasktest.Env(t)), "2_b.sql:")
+		if hasTable(t, dsn, "a") {
+			t.Error("what stands before it was applied")
+		}
+	}
+}
