@@ -5,19 +5,27 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/medlogistics/phasegate/internal/pattern"
+	"github.com/medlogistics/phasegate/internal/sqllint"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
-// concurrently is a statement that waits for other transactions and keeps
-// nobody waiting meanwhile. Ended by a timeout it would leave an invalid index
-// behind: https://www.postgresql.org/docs/current/sql-createindex.html.
-// Refreshing a view concurrently is none: it locks the view.
-var concurrently = pattern.Lazy(`(?i)^(create|drop|reindex|alter)\b.*\bconcurrently\b`)
+// line is the beginning of a statement as [sqllint.Lines] gives it, enough to tell
+// what it is and what it works on.
+func line(text string) string {
+	const enough = 8 << 10
+	lines := sqllint.Lines(text[:min(len(text), enough)])
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
+}
 
 // identifier is a name, with its schema or without, quoted or not.
 const identifier = `((?:"(?:[^"]|"")+"|[^\s"(;.]+)(?:\.(?:"(?:[^"]|"")+"|[^\s"(;.]+))?)`
@@ -25,10 +33,21 @@ const identifier = `((?:"(?:[^"]|"")+"|[^\s"(;.]+)(?:\.(?:"(?:[^"]|"")+"|[^\s"(;
 var (
 	makesIndex = pattern.Lazy(`(?i)^create (?:unique )?index concurrently\b`)
 	newIndex   = pattern.Lazy(`(?i)^create (?:unique )?index concurrently (?:if not exists )?("(?:[^"]|"")+"|[^\s."]+) on (?:only )?` + identifier)
-	oldIndex   = pattern.Lazy(`(?i)^drop index concurrently ` + identifier)
-	reindex    = pattern.Lazy(`(?i)^reindex (?:\([^)]*\) )?(index|table) concurrently ` + identifier)
-	detach     = pattern.Lazy(`(?i)^alter table (?:if exists )?` + identifier + ` detach partition ` + identifier + ` concurrently`)
+	dropsIndex = pattern.Lazy(`(?i)^drop index concurrently\b`)
+	oldIndex   = pattern.Lazy(`(?i)^drop index concurrently (?:if exists )?` + identifier)
+	reindexes  = pattern.Lazy(`(?i)^reindex (?:(?:\( [^)]* \) )?\w+ concurrently\b|\( (?:[^)]* )?concurrently (?:(?:true|on|1) )?[,)])`)
+	reindex    = pattern.Lazy(`(?i)^reindex (?:\( [^)]* \) )?(index|table) (?:concurrently )?` + identifier)
+	detach     = pattern.Lazy(`(?i)^alter table (?:if exists )?` + identifier + ` detach partition ` + identifier + ` concurrently\b`)
 )
+
+// worksConcurrently tells whether a statement waits for other transactions and
+// keeps nobody waiting meanwhile. Ended by a timeout it would leave an invalid
+// index behind: https://www.postgresql.org/docs/current/sql-createindex.html.
+// Refreshing a view concurrently does not: it locks the view.
+func worksConcurrently(line string) bool {
+	return slices.ContainsFunc([]func() *regexp.Regexp{makesIndex, dropsIndex, reindexes, detach},
+		func(form func() *regexp.Regexp) bool { return form().MatchString(line) })
+}
 
 // concurrently runs such a statement without time limits, after having tidied
 // up what an earlier try has left. In doubt, one whose work is there is not run

@@ -53,7 +53,7 @@ func TestKilledBetweenAStatementAndItsRecordTheNextCallDoesNotStumble(t *testing
 	t.Parallel()
 	for name, c := range map[string]struct{ second, done, right string }{
 		"an index is made": {
-			"create index concurrently shelves_id on shelves (id);\n",
+			"create index concurrently -- why\n shelves_id on shelves(id);\n",
 			"exists (select from pg_index where indexrelid = to_regclass('shelves_id') and indisvalid)",
 			"to_regclass('shelves_id') is not null",
 		},
@@ -196,6 +196,55 @@ func TestWhatCouldNotBeTakenUpAgainIsRefused(t *testing.T) {
 	mustApply(t, apply(dsn, shelvesThen(t, "begin;\ncreate table whole (id int);\ncommit;\nvacuum shelves;\n")))
 	if !hasTable(t, dsn, "whole") {
 		t.Error("a transaction of the file's own was not committed")
+	}
+}
+
+func TestOnlyWhatWorksConcurrentlyHasNoLimits(t *testing.T) {
+	t.Parallel()
+	for sql, limited := range map[string]bool{
+		"alter table shelves -- cannot be done concurrently\n add column n int":       true,
+		"create table boxes (id int default length('create index concurrently'))":     true,
+		`alter table shelves rename column name to "detach partition a concurrently"`: true,
+		"reindex (concurrently off) table shelves":                                    true,
+		"drop /* it is used */ index concurrently if exists shelves_name":             false,
+		"reindex (verbose, concurrently) index shelves_name":                          false,
+		"reindex table concurrently shelves":                                          false,
+		"alter table log detach partition public.log_1 concurrently":                  false,
+	} {
+		t.Run(sql, func(t *testing.T) {
+			t.Parallel()
+			dsn := shelves(t)
+			other := connect(t, dsn)
+			if _, err := other.Exec(t.Context(), "begin; select * from shelves, log; create table boxes (id int)"); err != nil {
+				t.Fatal(err)
+			}
+			a := apply(dsn, shelvesThen(t, sql+";\n"))
+			a.LockTimeout, a.LockTries = 50*time.Millisecond, 1
+			done := make(chan error, 1)
+			go func() {
+				_, err := a.Run(t.Context(), tasktest.Env(t))
+				done <- err
+			}()
+			if !limited {
+				eventually(t, "it waits for longer than the limit", func() bool {
+					return query[bool](t, dsn, `select exists (select from pg_stat_activity where datname = current_database()
+						and application_name = 'phasegate' and wait_event_type = 'Lock' and now() - state_change > '200 ms')`)
+				})
+				if _, err := other.Exec(t.Context(), "rollback"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			select {
+			case err := <-done:
+				if limited {
+					fails(t, err, "SQLSTATE 55P03")
+				} else if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(15 * time.Second):
+				t.Error("it waits without a limit")
+			}
+		})
 	}
 }
 

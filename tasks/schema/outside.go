@@ -59,7 +59,7 @@ func (a *applier) resume(ctx context.Context, file migrate.File) error {
 		return err
 	}
 	for _, stmt := range stmts[:min(revision.Applied, len(stmts))] {
-		match := setting().FindStringSubmatch(stmt.Text)
+		match := setting().FindStringSubmatch(line(stmt.Text))
 		if match == nil || strings.EqualFold(match[2], "local") || strings.EqualFold(match[2], "transaction") {
 			continue
 		}
@@ -82,8 +82,8 @@ var alone = pattern.Lazy(`(?i)^(?:` +
 func (a *applier) outside(ctx context.Context, text string) error {
 	doubt := a.doubt
 	a.doubt = false
-	line := strings.Join(strings.Fields(text), " ")
-	if concurrently().MatchString(line) {
+	line := line(text)
+	if worksConcurrently(line) {
 		return a.concurrently(ctx, text, line, doubt)
 	}
 	if alone().MatchString(line) || a.database.inTransaction() {
@@ -117,7 +117,7 @@ func (f *folder) named(file migrate.File) error {
 		return fmt.Errorf("read the statements of %s: %w", filepath.Join(f.Path(), file.Name()), err)
 	}
 	for _, stmt := range stmts {
-		line := strings.Join(strings.Fields(stmt.Text), " ")
+		line := line(stmt.Text)
 		if makesIndex().MatchString(line) && !newIndex().MatchString(line) {
 			return task.Hint(fmt.Errorf("%s: an index without a name is made concurrently", f.place(file, stmt, 0)),
 				"name it: a failure leaves an invalid index, which is found by its name and made again")
