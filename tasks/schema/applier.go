@@ -69,7 +69,8 @@ func (a *applier) apply(ctx context.Context, file migrate.File) error {
 
 // patiently calls try until it gets its locks. A try that does not get one soon
 // gives way, so that the application's queries do not queue up behind it, and is
-// called again a little later. The error of the last one tells who was waited for.
+// called again a little later. The error of the last one tells who was waited for;
+// one that comes from patience inside of try is final.
 func (a *applier) patiently(ctx context.Context, name string, try func() error) error {
 	out := a.database.lookout()
 	defer out.close()
@@ -78,7 +79,7 @@ func (a *applier) patiently(ctx context.Context, name string, try func() error) 
 		if err == nil {
 			return nil
 		}
-		if c := code(err); c != lockNotAvailable && c != deadlockDetected || ctx.Err() != nil {
+		if _, given := errors.AsType[*blockedError](err); given || !contended(err) || ctx.Err() != nil {
 			return err
 		}
 		if waitedFor == "" {
@@ -92,6 +93,12 @@ func (a *applier) patiently(ctx context.Context, name string, try func() error) 
 			return err
 		}
 	}
+}
+
+// contended tells whether a lock was not to be had.
+func contended(err error) bool {
+	c := code(err)
+	return c == lockNotAvailable || c == deadlockDetected
 }
 
 // pause gives way for between one and three times around, at least for two
@@ -116,7 +123,7 @@ func (a *applier) once(ctx context.Context, file migrate.File, transactional boo
 	if err := a.watchFile(ctx, file, true); err != nil {
 		return err
 	}
-	err := a.inOne(ctx, func() error { return a.execute(ctx, file, a.inside) })
+	err := a.inOne(ctx, func() error { return a.execute(ctx, file, a.database.revisions, a.inside) })
 	a.ready = err == nil && leavesSession(file)
 	return err
 }
@@ -237,10 +244,10 @@ func (a *applier) timeouts() string {
 }
 
 // execute has Atlas run the statements of file that are not recorded as run.
-func (a *applier) execute(ctx context.Context, file migrate.File, run runner) error {
+func (a *applier) execute(ctx context.Context, file migrate.File, history migrate.RevisionReadWriter, run runner) error {
 	current := &current{}
 	driver := driver{Driver: a.database.driver, run: run, watch: a.watch, current: current}
-	executor, err := migrate.NewExecutor(driver, a.folder, a.database.revisions,
+	executor, err := migrate.NewExecutor(driver, a.folder, history,
 		migrate.WithLogger(current), migrate.WithOperatorVersion("phasegate"))
 	if err != nil {
 		return err

@@ -63,6 +63,10 @@ func TestKilledBetweenAStatementAndItsRecordTheNextCallDoesNotStumble(t *testing
 			"not exists (select from pg_inherits where inhrelid = 'log_1'::regclass)",
 			"to_regclass('log_1') is not null",
 		},
+		"code is run": {
+			"do $$ begin insert into shelves values (7); end $$;\n",
+			"true", "(select count(*) = 1 from shelves where id = 7)",
+		},
 		"a table is made": {"create table boxes (id int);\n", "true", "to_regclass('boxes') is not null"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,6 +200,36 @@ func TestWhatCouldNotBeTakenUpAgainIsRefused(t *testing.T) {
 	mustApply(t, apply(dsn, shelvesThen(t, "begin;\ncreate table whole (id int);\ncommit;\nvacuum shelves;\n")))
 	if !hasTable(t, dsn, "whole") {
 		t.Error("a transaction of the file's own was not committed")
+	}
+}
+
+func TestAStatementIsNotRunAgainForItsRecord(t *testing.T) {
+	t.Parallel()
+	dsn := shelves(t)
+	do(t, dsn, `create procedure fill() language plpgsql as
+		$$ begin insert into shelves values (7); commit; perform pg_sleep(1); end $$`)
+	dir := shelvesThen(t, "call fill();\n")
+	done := make(chan error, 1)
+	go func() {
+		_, err := apply(dsn, dir).Run(t.Context(), tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "it has done a part", func() bool { return query[bool](t, dsn, "select exists (select from shelves)") })
+	other := connect(t, dsn)
+	if _, err := other.Exec(t.Context(), "begin; lock table atlas_schema_revisions.atlas_schema_revisions in share mode"); err != nil {
+		t.Fatal(err)
+	}
+	waiting := "select exists (select from pg_locks where not granted and relation = 'atlas_schema_revisions.atlas_schema_revisions'::regclass)"
+	eventually(t, "its record waits", func() bool { return query[bool](t, dsn, waiting) })
+	eventually(t, "its record gives way", func() bool { return !query[bool](t, dsn, waiting) })
+	if _, err := other.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := query[int](t, dsn, "select count(*) from shelves"); n != 1 {
+		t.Errorf("the procedure was run %d times", n)
 	}
 }
 

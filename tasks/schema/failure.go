@@ -23,6 +23,7 @@ const (
 	divisionByZero     = "22012"
 	noPrivilege        = "42501"
 	activeTransaction  = "25001" // the statement must not be in a transaction
+	invalidTermination = "2D000" // code ends a transaction where it may not
 	unsafeNewEnumValue = "55P04"
 	objectInUse        = "55006"
 	dependentObjects   = "2BP01"

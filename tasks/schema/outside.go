@@ -28,7 +28,7 @@ func (a *applier) outsideOnce(ctx context.Context, file migrate.File) error {
 	if err := a.resume(ctx, file); err != nil {
 		return err
 	}
-	err := a.execute(ctx, file, a.outside)
+	err := a.execute(ctx, file, patientRevisions{a.database.revisions, a, file.Name()}, a.outside)
 	if err == nil && a.database.inTransaction() {
 		err = task.Hint(errors.New("it leaves a transaction open"), "end it with commit")
 	}
@@ -71,12 +71,15 @@ func (a *applier) resume(ctx context.Context, file migrate.File) error {
 	return nil
 }
 
-// alone are the statements that PostgreSQL refuses in a transaction, those that
-// end one, and those that may do so inside.
+// alone are the statements that PostgreSQL refuses in a transaction, and those
+// that end one.
 var alone = pattern.Lazy(`(?i)^(?:` +
-	`(?:create|drop)\s+(?:database|tablespace|subscription)|alter\s+(?:system|database|subscription)|` +
-	`vacuum|cluster|reindex|call|do|discard|checkpoint|` +
-	`begin|start\s+transaction|commit|end|abort|rollback|savepoint|release|prepare\s+transaction)\b`)
+	`(?:create|drop) (?:database|tablespace|subscription)|alter (?:system|database|subscription)|` +
+	`vacuum|cluster|reindex|discard|checkpoint|` +
+	`begin|start transaction|commit|end|abort|rollback|savepoint|release|prepare transaction)\b`)
+
+// maybeAlone are those whose code may end a transaction and begin the next.
+var maybeAlone = pattern.Lazy(`(?i)^(?:call|do)\b`)
 
 // outside runs a statement of a migration that is not one transaction.
 func (a *applier) outside(ctx context.Context, text string) error {
@@ -94,10 +97,34 @@ func (a *applier) outside(ctx context.Context, text string) error {
 	}
 	if err := a.inside(ctx, text); err != nil {
 		a.rollback(ctx)
+		if code(err) == invalidTermination && maybeAlone().MatchString(line) {
+			return a.inside(ctx, text) // nothing of it is there: the server has refused its first commit
+		}
 		return err
 	}
 	a.database.revisions.commits = true
 	return nil
+}
+
+// patientRevisions are the history of a migration that is not one transaction.
+type patientRevisions struct {
+	*revisions
+	applier *applier
+	name    string // of the file
+}
+
+// WriteRevision waits for its lock by itself where the statement is done and
+// committed: it must not be run again for its record's sake.
+func (p patientRevisions) WriteRevision(ctx context.Context, revision *migrate.Revision) error {
+	if p.applier.database.inTransaction() {
+		return p.revisions.WriteRevision(ctx, revision)
+	}
+	return p.applier.patiently(ctx, p.name, func() error {
+		if err := p.revisions.WriteRevision(ctx, revision); err != nil {
+			return hinted(fmt.Errorf("record what is done: %w", err))
+		}
+		return nil
+	})
 }
 
 // inTransaction tells whether the session is in one.
