@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
 	"github.com/jackc/pgx/v5/stdlib"
 
-	"github.com/medlogistics/phasegate/internal/pattern"
 	"github.com/medlogistics/phasegate/runner/task"
 )
 
@@ -37,10 +35,6 @@ type applier struct {
 	// doubt is whether the next statement outside a transaction may have been
 	// run by a call that was killed before it could record it.
 	doubt bool
-
-	// ready is whether the session has its limits and nothing else that an
-	// earlier migration has set.
-	ready bool
 }
 
 // A watcher sees each statement run. A file is begun again after a try that did
@@ -123,22 +117,7 @@ func (a *applier) once(ctx context.Context, file migrate.File, transactional boo
 	if err := a.watchFile(ctx, file, true); err != nil {
 		return err
 	}
-	err := a.inOne(ctx, func() error { return a.execute(ctx, file, a.database.revisions, a.inside) })
-	a.ready = err == nil && leavesSession(file)
-	return err
-}
-
-var (
-	harmless  = pattern.Lazy(`(?i)^(?:create|alter|drop|comment|grant|revoke|insert|update|delete|truncate)\s`)
-	sessional = pattern.Lazy(`(?i)set_config|\bextension\b`)
-)
-
-// leavesSession tells whether a migration sets nothing in the session, as far as
-// its words show: most do not, and then nothing has to be set back.
-func leavesSession(file migrate.File) bool {
-	stmts, err := statements(file)
-	return err == nil && !sessional().Match(file.Bytes()) &&
-		!slices.ContainsFunc(stmts, func(stmt *migrate.Stmt) bool { return !harmless().MatchString(stmt.Text) })
+	return a.inOne(ctx, func() error { return a.execute(ctx, file, a.database.revisions, a.inside) })
 }
 
 // watchFile lets whoever watches see the database before the file.
@@ -168,13 +147,10 @@ func (a *applier) inOne(ctx context.Context, work func() error) error {
 	return err
 }
 
-// begin begins a transaction and returns its number, in one message to the server.
+// begin makes the session ready, begins a transaction and returns its number, in
+// one message to the server.
 func (a *applier) begin(ctx context.Context) (number string, err error) {
-	statements := "begin; select pg_catalog.txid_current()"
-	if !a.ready {
-		statements = a.preparation() + "; " + statements
-	}
-	a.ready = false
+	statements := a.preparation() + "; begin; select pg_catalog.txid_current()"
 	err = a.database.conn.Raw(func(driver any) error {
 		results, err := driver.(*stdlib.Conn).Conn().PgConn().Exec(ctx, statements).ReadAll()
 		if err == nil {
@@ -223,17 +199,19 @@ func (a *applier) prepare(ctx context.Context, more string) error {
 	return nil
 }
 
-// preparation undoes what an earlier migration has set in the session and sets
-// the limits. The server is to notice within a second that we are gone, and to
-// let go of our locks.
+// preparation takes away what an earlier migration has left in the session and
+// sets the limits. No word of a migration tells whether it leaves something, since
+// any function can, and all this takes a tenth of a millisecond. The server is to
+// notice within a second that we are gone, and to let go of our locks.
 //
 // The server ends a routine vacuum that stands in the way of a lock, but only
 // when it looks for deadlocks, by default after a second: with a shorter
 // lock_timeout it never would. A superuser has it look earlier.
 func (a *applier) preparation() string {
 	return fmt.Sprintf(`
-		reset all; reset role; set client_connection_check_interval = '1s';
-		select set_config('deadlock_timeout', '%dms', false) from pg_roles where rolname = current_user and rolsuper;
+		reset session authorization; reset role; reset all; discard temp; discard sequences;
+		set client_connection_check_interval = '1s';
+		select pg_catalog.set_config('deadlock_timeout', '%dms', false) where pg_catalog.current_setting('is_superuser') = 'on';
 		%s`, max(1, a.limits.lock.Milliseconds()/2), a.timeouts())
 }
 

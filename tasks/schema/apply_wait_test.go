@@ -88,14 +88,27 @@ func TestAnInterruptionLeavesWholeMigrationsOnly(t *testing.T) {
 	}
 }
 
-func TestWhatAMigrationSetsDoesNotReachTheNext(t *testing.T) {
+func TestWhatAMigrationLeavesInTheSessionDoesNotReachTheNext(t *testing.T) {
 	t.Parallel()
-	dsn := postgrestest.Database(t)
-	dir := write(t,
-		"1_a.sql", "create schema other;\nset search_path = other;\nset lock_timeout = 0;\ncreate table a (id int);\n",
-		"2_b.sql", "create table b (id int);\n")
-	mustApply(t, apply(dsn, dir))
-	if !hasTable(t, dsn, "other.a") || !hasTable(t, dsn, "public.b") {
-		t.Error("the second migration ran with the first one's search path")
+	for name, first := range map[string]string{
+		"settings":         "set search_path = other;\nset lock_timeout = 0;\n",
+		"a function's":     "create table none as select set_config('search_path', 'other', false);\n",
+		"a function's own": "create function f() returns int language sql as $$ select set_config('search_path', 'other', false); select 1 $$;\nalter table b add column c int default f();\n",
+		"a temporary one":  "create temp table b as select 1 as id;\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := postgrestest.Database(t)
+			do(t, dsn, "create schema other; create table b (id int); create table other.b (id int)")
+			a := apply(dsn, write(t, "0_given.sql", "", "1_first.sql", first, "2_second.sql", "alter table b add column d int;\n"))
+			a.Baseline = "0"
+			_, err := a.Run(t.Context(), tasktest.Env(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !query[bool](t, dsn, "select exists (select from pg_attribute where attrelid = 'public.b'::regclass and attname = 'd')") {
+				t.Error("the second migration did not find what it finds in a session of its own")
+			}
+		})
 	}
 }

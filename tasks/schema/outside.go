@@ -18,7 +18,6 @@ import (
 // Each of its statements is one, together with the record of it, where the
 // server lets it be: after a kill, the next call goes on with the right one.
 func (a *applier) outsideOnce(ctx context.Context, file migrate.File) error {
-	a.ready = false
 	if err := a.prepare(ctx, ""); err != nil {
 		return err
 	}
