@@ -164,12 +164,13 @@ func (a *applier) begin(ctx context.Context) (number string, err error) {
 	return number, nil
 }
 
-// finish records the migration and commits it, if the transaction of that number
-// is still there. A file that ends its own is refused before it is run; this is
+// finish records the migration as the account that connected, and commits it, if
+// the transaction of that number is still there. A file that ends its own is refused before it is run; this is
 // for one in which that was not to be seen.
 func (a *applier) finish(ctx context.Context, number string) error {
 	commit := func() error {
-		err := a.database.revisions.flush(ctx, "select 1 / (pg_catalog.txid_current() = "+number+")::int; ")
+		err := a.database.revisions.flush(ctx,
+			"reset session authorization; reset role; select 1 / (pg_catalog.txid_current() = "+number+")::int; ")
 		switch {
 		case code(err) == divisionByZero:
 			return task.Hint(errors.New("a statement has ended the transaction that it was run in: what was done before may be there, and is not recorded"),

@@ -112,3 +112,24 @@ func TestWhatAMigrationLeavesInTheSessionDoesNotReachTheNext(t *testing.T) {
 		})
 	}
 }
+
+func TestAMigrationOfAnotherAccountIsRecordedByOurs(t *testing.T) {
+	t.Parallel()
+	do(t, postgrestest.ForTest(t).DSN("postgres"), "create role matron")
+	for name, first := range map[string]string{
+		"a role":                          "set role matron;\ncreate table a (id int);\n",
+		"a role, statement by statement":  outside + "set role matron;\ncreate table a (id int);\nvacuum a;\n",
+		"a session":                       "set session authorization matron;\ncreate table a (id int);\n",
+		"a session, each statement alone": outside + "set session authorization matron;\ncreate table a (id int);\nvacuum a;\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := postgrestest.Database(t)
+			do(t, dsn, "grant create on schema public to matron")
+			mustApply(t, apply(dsn, write(t, "0_given.sql", "select 1;\n", "1_first.sql", first, "2_second.sql", "create table b (id int);\n")))
+			if got := query[string](t, dsn, "select string_agg(tableowner, ',' order by tablename) from pg_tables where tablename in ('a', 'b')"); got != "matron,"+query[string](t, dsn, "select current_user") {
+				t.Errorf("the tables belong to %s", got)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -28,10 +29,10 @@ func (a *applier) outsideOnce(ctx context.Context, file migrate.File) error {
 		return err
 	}
 	err := a.execute(ctx, file, patientRevisions{a.database.revisions, a, file.Name()}, a.outside)
-	if err == nil && a.database.inTransaction() {
+	if err == nil && inTransaction(a.database.conn) {
 		err = task.Hint(errors.New("it leaves a transaction open"), "end it with commit")
 	}
-	if a.database.inTransaction() {
+	if inTransaction(a.database.conn) {
 		a.rollback(ctx)
 	}
 	a.database.revisions.commits = false
@@ -88,7 +89,7 @@ func (a *applier) outside(ctx context.Context, text string) error {
 	if worksConcurrently(line) {
 		return a.concurrently(ctx, text, line, doubt)
 	}
-	if alone().MatchString(line) || a.database.inTransaction() {
+	if alone().MatchString(line) || inTransaction(a.database.conn) {
 		return a.inside(ctx, text)
 	}
 	if err := a.inside(ctx, "begin"); err != nil {
@@ -115,7 +116,7 @@ type patientRevisions struct {
 // WriteRevision waits for its lock by itself where the statement is done and
 // committed: it must not be run again for its record's sake.
 func (p patientRevisions) WriteRevision(ctx context.Context, revision *migrate.Revision) error {
-	if p.applier.database.inTransaction() {
+	if inTransaction(p.conn) {
 		return p.revisions.WriteRevision(ctx, revision)
 	}
 	return p.applier.patiently(ctx, p.name, func() error {
@@ -127,8 +128,8 @@ func (p patientRevisions) WriteRevision(ctx context.Context, revision *migrate.R
 }
 
 // inTransaction tells whether the session is in one.
-func (d *database) inTransaction() (in bool) {
-	_ = d.conn.Raw(func(driver any) error {
+func inTransaction(conn *sql.Conn) (in bool) {
+	_ = conn.Raw(func(driver any) error {
 		in = driver.(*stdlib.Conn).Conn().PgConn().TxStatus() != 'I'
 		return nil
 	})

@@ -153,11 +153,18 @@ func (r *revisions) WriteRevision(ctx context.Context, revision *migrate.Revisio
 	}
 	commits := r.commits
 	r.commits, r.isKnown = false, false
-	if commits {
-		return r.write(ctx, "", revision, "; commit")
+	switch {
+	case commits:
+		return r.write(ctx, asConnected, revision, "; commit")
+	case inTransaction(r.conn): // the file's own, whose account a SET LOCAL would change
+		return r.write(ctx, "", revision, "")
 	}
-	return r.write(ctx, "", revision, "")
+	return r.write(ctx, asConnected, revision, "")
 }
+
+// asConnected has one transaction go on as the account that connected: that of a
+// SET ROLE in a migration need not be allowed to write the history.
+const asConnected = "set local session_authorization to default; set local role to default; "
 
 // write records a revision between other statements, all in one message to the
 // server.
