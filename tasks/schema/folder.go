@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -126,6 +127,9 @@ func statements(file migrate.File) ([]*migrate.Stmt, error) {
 // unless its header says otherwise.
 func (f *folder) transactional(file migrate.File) (bool, error) {
 	path := filepath.Join(f.Path(), file.Name())
+	if err := readable(file); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
 	var modes []string
 	if local, ok := file.(*migrate.LocalFile); ok {
 		modes = local.Directive("txmode")
@@ -142,8 +146,23 @@ func (f *folder) transactional(file migrate.File) (bool, error) {
 	return false, fmt.Errorf("%s: atlas:txmode is %s: it is file (the default) or none", path, strings.Join(modes, " "))
 }
 
+// readable refuses what an editor does not show and what Atlas or the server does
+// not read as it is meant. Elsewhere CR LF is space like any other, and stays.
+func readable(file migrate.File) error {
+	switch {
+	case bytes.HasPrefix(file.Bytes(), []byte("\ufeff")):
+		return task.Hint(errors.New("it begins with a byte order mark, which PostgreSQL does not read"),
+			"save it as UTF-8 without a byte order mark (BOM), and write atlas.sum anew")
+	case crlfMode().Match(file.Bytes()):
+		return task.Hint(errors.New("its lines end in CR LF, with which the directive atlas:txmode is not found"),
+			"save it with LF line ends, and write atlas.sum anew")
+	}
+	return nil
+}
+
 var (
-	txmode = pattern.Lazy(`(?m)^--\s*atlas:txmode`)
+	txmode   = pattern.Lazy(`(?m)^--\s*atlas:txmode`)
+	crlfMode = pattern.Lazy(`(?m)^--\s*atlas:txmode[^\n]*(?:\r\n|\n\r\n)`)
 
 	// suspect is quick to say that nothing in a statement is refused. Long ones
 	// seldom have such a word, and reading them token by token takes long.

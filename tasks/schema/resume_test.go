@@ -260,6 +260,8 @@ func TestAMigrationThatWouldNotBeWholeIsRefusedBeforeItRuns(t *testing.T) {
 		"two phases":              {"create table a (id int);\nprepare transaction 'to';\n", "1_a.sql:2: prepare transaction"},
 		"another's two phases":    {"create table a (id int);\nrollback prepared 'x';\n", "1_a.sql:2: rollback prepared"},
 		"two in one":              {"-- atlas:delimiter \\n\\n\ncreate table a (id int); commit;\nselect 1\n\nselect 2", ": commit in a migration"},
+		"lines of Windows":        {"-- atlas:txmode none\r\n\r\ncreate table a (id int);\r\n", "1_a.sql: its lines end in CR LF"},
+		"a byte order mark":       {"\ufeffcreate table a (id int);\n", "1_a.sql: it begins with a byte order mark"},
 		"a directive in the body": {"-- atlas:txmode none\ncreate table a (id int);\n", "is not in the file's header"},
 	} {
 		_, err := apply(dsn, write(t, "1_a.sql", c.sql)).Run(t.Context(), tasktest.Env(t))
@@ -268,6 +270,7 @@ func TestAMigrationThatWouldNotBeWholeIsRefusedBeforeItRuns(t *testing.T) {
 			t.Errorf("%s: it was run", name)
 		}
 	}
+	mustApply(t, apply(dsn, write(t, "1_a.sql", "create table a (id int);\r\n\r\ncreate table b (id int);\r\n", "2_b.sql", outside+"select '\r\n';\n")))
 	_, err := apply(dsn, write(t, "1_a.sql", "-- atlas:txmode all\n\nselect 1;\n")).Run(t.Context(), tasktest.Env(t))
 	if err == nil {
 		t.Error("an unknown mode was accepted")
