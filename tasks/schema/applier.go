@@ -211,9 +211,9 @@ func (a *applier) prepare(ctx context.Context, more string) error {
 func (a *applier) preparation() string {
 	return fmt.Sprintf(`
 		reset session authorization; reset role; reset all; discard temp; discard sequences;
-		set client_connection_check_interval = '1s';
+		set client_connection_check_interval = '1s'; %s;
 		select pg_catalog.set_config('deadlock_timeout', '%dms', false) where pg_catalog.current_setting('is_superuser') = 'on';
-		%s`, max(1, a.limits.lock.Milliseconds()/2), a.timeouts())
+		%s`, endless, max(1, a.limits.lock.Milliseconds()/2), a.timeouts())
 }
 
 // timeouts is the statement that sets the limits.

@@ -133,3 +133,17 @@ func TestAMigrationOfAnotherAccountIsRecordedByOurs(t *testing.T) {
 		})
 	}
 }
+
+// The limits of the application's sessions are not those of ours.
+func TestTheSessionIsNotEndedForBeingIdle(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	name := query[string](t, dsn, "select current_database()")
+	do(t, dsn, "alter database "+name+" set idle_session_timeout = '3s'")
+	do(t, dsn, "alter database "+name+" set idle_in_transaction_session_timeout = '3s'")
+	const shown = " as select current_setting('idle_session_timeout') || current_setting('idle_in_transaction_session_timeout') as s;\n"
+	mustApply(t, apply(dsn, write(t, "1_a.sql", "create table a"+shown, "2_b.sql", outside+"create table b"+shown)))
+	if got := query[string](t, dsn, "select a.s || b.s from a, b"); got != "0000" {
+		t.Errorf("limits %s", got)
+	}
+}

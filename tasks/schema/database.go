@@ -34,6 +34,13 @@ type database struct {
 	revisions *revisions
 }
 
+// endless turns off what a role or a database may have set to end its application's
+// idle sessions: ours is idle while a dump is made or rows are compared beside it.
+// Versions know different ones.
+const endless = `select pg_catalog.set_config(name, '0', false)
+	from unnest(array['transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout']) name
+	where pg_catalog.current_setting(name, true) is not null`
+
 // open connects to the database that dsn names.
 func open(ctx context.Context, dsn redact.Secret) (*database, error) {
 	config, err := pg.Parse(dsn)
@@ -55,6 +62,9 @@ func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) 
 	}
 	d := &database{name: config.Database, config: config, pool: pool, conn: conn, revisions: &revisions{conn: conn}}
 	err = conn.Raw(func(driver any) error { return pg.Direct(ctx, driver.(*stdlib.Conn).Conn()) })
+	if err == nil {
+		_, err = conn.ExecContext(ctx, endless)
+	}
 	if err != nil {
 		d.close()
 		return nil, err
