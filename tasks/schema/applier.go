@@ -11,6 +11,7 @@ import (
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/postgres"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/medlogistics/phasegate/runner/task"
@@ -172,7 +173,7 @@ func (a *applier) finish(ctx context.Context, number string) error {
 		err := a.database.revisions.flush(ctx,
 			"reset session authorization; reset role; select 1 / (pg_catalog.txid_current() = "+number+")::int; ")
 		switch {
-		case code(err) == divisionByZero:
+		case isOver(err):
 			return task.Hint(errors.New("a statement has ended the transaction that it was run in: what was done before may be there, and is not recorded"),
 				"look at what is there, and take out what ends the transaction")
 		case err != nil:
@@ -184,6 +185,13 @@ func (a *applier) finish(ctx context.Context, number string) error {
 		return a.watch.end(ctx, commit)
 	}
 	return commit()
+}
+
+// isOver tells whether it was the comparison of the transactions' numbers that
+// failed: in a deferred trigger of the migration, the error would say where.
+func isOver(err error) bool {
+	server, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && server.Code == divisionByZero && server.Where == ""
 }
 
 func (a *applier) rollback(ctx context.Context) {

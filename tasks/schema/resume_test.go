@@ -288,6 +288,14 @@ func TestAMigrationWhoseTransactionWasEndedIsNotRecorded(t *testing.T) {
 	if s := status(t, dsn, dir, ""); s.Applied != 0 {
 		t.Errorf("it is recorded: %+v", s)
 	}
+	_, err = apply(dsn, write(t, "1_a.sql", `create table a (id int);
+create function halve() returns trigger language plpgsql as $$ begin new.id := 1 / 0; return null; end $$;
+create constraint trigger late after insert on a deferrable initially deferred for each row execute function halve();
+insert into a values (1);
+`)).Run(t.Context(), tasktest.Env(t))
+	if err == nil || strings.Contains(err.Error(), "has ended") || !strings.Contains(err.Error(), "record and commit it: ERROR: division by zero") {
+		t.Errorf("error of a deferred trigger: %v", err)
+	}
 }
 
 func TestRowsThatNobodySendsAreNotWaitedFor(t *testing.T) {
