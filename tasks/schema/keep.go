@@ -15,6 +15,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/medlogistics/phasegate/internal/pg"
+	"github.com/medlogistics/phasegate/runner/task"
 )
 
 // A keeper writes what reverse migrations take away, the rows of tables and the
@@ -123,13 +126,8 @@ func (k *keeper) write(ctx context.Context, table, name, query string) error {
 	if err != nil {
 		return fmt.Errorf("keep the rows that go: %w", err)
 	}
-	var rows int64
 	sum := sha256.New()
-	err = k.database.conn.Raw(func(driver any) error {
-		tag, err := driver.(*stdlib.Conn).Conn().PgConn().CopyTo(ctx, io.MultiWriter(file, sum), query)
-		rows = tag.RowsAffected()
-		return err
-	})
+	rows, err := k.copy(ctx, io.MultiWriter(file, sum), query)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("keep the rows that go in %s: %w", path, err)
 	}
@@ -139,6 +137,32 @@ func (k *keeper) write(ctx context.Context, table, name, query string) error {
 	k.files = append(k.files, kept{table, name, rows, hex.EncodeToString(sum.Sum(nil))})
 	k.rows += rows
 	return nil
+}
+
+// copy writes what the query returns as a dump would, whatever the settings of the
+// database and of the role are, and has the server refuse where a policy would hide
+// rows. The reverse migrations have the session's own settings back afterwards.
+func (k *keeper) copy(ctx context.Context, to io.Writer, query string) (rows int64, err error) {
+	err = k.database.conn.Raw(func(driver any) error {
+		conn := driver.(*stdlib.Conn).Conn()
+		if _, err := conn.Exec(ctx, "savepoint print"); err != nil {
+			return err
+		}
+		if err := pg.PrintAsDump(ctx, conn); err != nil {
+			return err
+		}
+		tag, err := conn.PgConn().CopyTo(ctx, to, query)
+		if err != nil {
+			return err
+		}
+		rows = tag.RowsAffected()
+		_, err = conn.Exec(ctx, "rollback to savepoint print")
+		return err
+	})
+	if code(err) == noPrivilege {
+		err = task.Hint(err, "connect as a role that may read all rows: policies hide none from a superuser or a role with bypassrls")
+	}
+	return rows, err
 }
 
 // list writes the list of the files, and returns its path and its SHA-256, or

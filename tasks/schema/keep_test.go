@@ -1,0 +1,56 @@
+package schema_test
+
+import (
+	"testing"
+
+	"github.com/medlogistics/phasegate/internal/redact"
+	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
+	"github.com/medlogistics/phasegate/internal/tasktest"
+	"github.com/medlogistics/phasegate/runner/task"
+)
+
+// grown is a database at version 2, whose migration can be taken back.
+func grown(t testing.TB, up, down string) (redact.Secret, task.Path, []string) {
+	t.Helper()
+	dsn := postgrestest.Database(t)
+	dir := withDown(t, write(t, "1_wards.sql", "create table wards (id int primary key, name text);\n", "2_more.sql", up), "2_more.sql", down)
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	return dsn, dir, proofs(t, dsn, dir)
+}
+
+func TestValuesAreKeptAsADumpPrintsThem(t *testing.T) {
+	t.Parallel()
+	dsn, dir, proven := grown(t,
+		"create schema other;\nalter table wards add column size float8, add column seen timestamptz;\n",
+		"set search_path to public, other;\nalter table wards drop column size, drop column seen;\ndrop schema other;\n")
+	do(t, dsn, "insert into wards values (1, 'A1', 0.1234567890123456, '2026-03-04 05:06:07+00')")
+	do(t, dsn, `do $$ begin
+		execute format('alter database %I set extra_float_digits = -5', current_database());
+		execute format('alter database %I set datestyle = %L', current_database(), 'SQL, DMY');
+	end $$`)
+	r, err := revert(dsn, dir, "1", proven).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, r, map[string]string{"public.wards": "id,size,seen\n1,0.1234567890123456,2026-03-04 05:06:07+00\n"})
+}
+
+func TestRowsThatAPolicyHidesAreNotLost(t *testing.T) {
+	t.Parallel()
+	dsn, dir, proven := grown(t, "create table visits (id int);\n", "drop table visits;\n")
+	do(t, dsn, `insert into visits values (1);
+		alter table visits enable row level security, force row level security;
+		create policy nobody on visits using (false);
+		create role visitor login password 'pa55word-of-visitor';
+		grant all on schema public, atlas_schema_revisions to visitor;
+		grant all on all tables in schema public, atlas_schema_revisions to visitor;
+		alter table visits owner to visitor`)
+	visitor := postgrestest.ForTest(t).RoleDSN("visitor", "pa55word-of-visitor", query[string](t, dsn, "select current_database()"))
+	_, err := revert(visitor, dir, "1", proven).Run(t.Context(), tasktest.Env(t))
+	fails(t, err, "keep the rows that go", "row-level security policy")
+	if n := query[int](t, dsn, "select count(*) from visits"); n != 1 {
+		t.Errorf("%d rows are left", n)
+	}
+}
