@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,7 +28,8 @@ import (
 // kept: what becomes of them is for its author to say.
 type keeper struct {
 	database *database
-	dir      string // where the files are; made when there is something to keep
+	parent   string // the directory in which the keeper makes its own
+	dir      string // where the files are; "" before there is something to keep
 	files    []kept // written so far
 	rows     int64  // in all of them
 }
@@ -52,7 +54,9 @@ type column struct {
 // and writes it to files. It is called in a transaction, and keeps writers out of
 // the tables concerned until its end: nothing is written between file and end.
 func (k *keeper) vanishing(ctx context.Context, descend func() error) error {
-	k.files, k.rows = nil, 0
+	if err := k.forget(); err != nil {
+		return err
+	}
 	if _, err := k.database.conn.ExecContext(ctx, "savepoint look"); err != nil {
 		return err
 	}
@@ -111,18 +115,53 @@ func (k *keeper) table(ctx context.Context, columns, after []column) error {
 	if len(lost) == len(columns) {
 		query = fmt.Sprintf("copy (select %s from only %s) to stdout (format csv, header)", strings.Join(wanted, ", "), table)
 	}
-	name := url.PathEscape(columns[0].schema) + "." + url.PathEscape(columns[0].name) + ".csv"
+	name := inFileName(columns[0].schema) + "." + inFileName(columns[0].name) + ".csv"
 	return k.write(ctx, table, name, query)
+}
+
+// inFileName is an identifier without whatever ends a name in a file's name or in
+// a path: two tables never share a file.
+func inFileName(identifier string) string {
+	return strings.ReplaceAll(url.PathEscape(identifier), ".", "%2E")
+}
+
+// directory makes the keeper's own directory. One that is there already is another
+// call's, and its files may be the only ones with these rows.
+func (k *keeper) directory() error {
+	for n := 1; k.dir == ""; n++ {
+		dir := filepath.Join(k.parent, "reverted-"+url.PathEscape(k.database.name))
+		if n > 1 {
+			dir = fmt.Sprintf("%s-%d", dir, n)
+		}
+		err := os.Mkdir(dir, 0o700)
+		if err == nil {
+			k.dir = dir
+		} else if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget removes what an earlier try has kept, which changed nothing.
+func (k *keeper) forget() error {
+	if k.dir != "" {
+		if err := os.RemoveAll(k.dir); err != nil {
+			return fmt.Errorf("remove what an earlier try has kept: %w", err)
+		}
+	}
+	k.dir, k.files, k.rows = "", nil, 0
+	return nil
 }
 
 // write copies what the query returns into a file that is on disk when write
 // returns, or leaves no file if that is nothing.
 func (k *keeper) write(ctx context.Context, table, name, query string) error {
-	path := filepath.Join(k.dir, name)
-	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+	if err := k.directory(); err != nil {
 		return fmt.Errorf("keep the rows that go: %w", err)
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	path := filepath.Join(k.dir, name)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("keep the rows that go: %w", err)
 	}

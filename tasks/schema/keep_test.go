@@ -1,12 +1,15 @@
 package schema_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
 	"github.com/medlogistics/phasegate/internal/tasktest"
 	"github.com/medlogistics/phasegate/runner/task"
+	"github.com/medlogistics/phasegate/tasks/schema"
 )
 
 // grown is a database at version 2, whose migration can be taken back.
@@ -52,5 +55,33 @@ func TestRowsThatAPolicyHidesAreNotLost(t *testing.T) {
 	fails(t, err, "keep the rows that go", "row-level security policy")
 	if n := query[int](t, dsn, "select count(*) from visits"); n != 1 {
 		t.Errorf("%d rows are left", n)
+	}
+}
+
+func TestNoFileOfKeptRowsTakesThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	dsn, dir, proven := grown(t,
+		`create schema a; create schema "a.b"; create table a."b.c" (id int); create table "a.b".c (id int);`+"\n",
+		`drop table a."b.c"; drop table "a.b".c; drop schema a; drop schema "a.b";`+"\n")
+	env := tasktest.Env(t)
+	back := func() schema.Reverted {
+		t.Helper()
+		do(t, dsn, `insert into a."b.c" values (1); insert into "a.b".c values (2)`)
+		r, err := revert(dsn, dir, "1", proven).Run(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first := back()
+	mustApply(t, apply(dsn, dir))
+	second := back()
+	for _, r := range []schema.Reverted{first, second} {
+		for file, want := range map[string]string{"a.b%2Ec.csv": "id\n1\n", "a%2Eb.c.csv": "id\n2\n"} {
+			got, err := os.ReadFile(filepath.Join(filepath.Dir(r.Kept), file))
+			if err != nil || string(got) != want {
+				t.Errorf("%s of %s: %q, %v", file, r.Kept, got, err)
+			}
+		}
 	}
 }

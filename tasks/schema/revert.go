@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -122,7 +121,7 @@ func (r *Revert) revert(ctx context.Context, env *task.Env, d *database, f *fold
 		database: d, folder: f.down, log: env.Log,
 		limits: limits{lock: r.LockTimeout, tries: r.LockTries, statement: r.StatementTimeout},
 	}
-	keep := &keeper{database: d, dir: filepath.Join(env.Dir, "reverted-"+d.name)}
+	keep := &keeper{database: d, parent: env.Dir}
 	return runner.revert(ctx, files, keep, func() (err error) {
 		receipt.KeptRows = keep.rows
 		if receipt.Kept, receipt.KeptSHA256, err = keep.list(); err != nil {
