@@ -97,7 +97,7 @@ func (k *keeper) table(ctx context.Context, columns, after []column) error {
 	for _, c := range columns {
 		name := pgx.Identifier{c.column}.Sanitize()
 		if gone(c) {
-			lost = append(lost, name+" is not null")
+			lost = append(lost, name+" is distinct from null")
 		}
 		if gone(c) || c.key || !keyed {
 			wanted = append(wanted, name)

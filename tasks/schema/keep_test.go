@@ -85,3 +85,15 @@ func TestNoFileOfKeptRowsTakesThePlaceOfAnother(t *testing.T) {
 		}
 	}
 }
+
+func TestAValueOfWhichAPartIsNullIsKept(t *testing.T) {
+	t.Parallel()
+	dsn, dir, proven := grown(t, "create type addr as (street text, town text);\nalter table wards add column home addr;\n",
+		"alter table wards drop column home;\ndrop type addr;\n")
+	do(t, dsn, "insert into wards values (1, 'A1', row('Main St', null)), (2, 'B2', row(null, null)), (3, 'C3', null)")
+	r, err := revert(dsn, dir, "1", proven).Run(t.Context(), tasktest.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, r, map[string]string{"public.wards": "id,home\n1,\"(\"\"Main St\"\",)\"\n2,\"(,)\"\n"})
+}
