@@ -28,7 +28,15 @@ func (a *applier) revert(ctx context.Context, files []migrate.File, keep *keeper
 		}
 		return seal()
 	}
-	err := a.patiently(ctx, "the reverse migrations", func() error { return a.inOne(ctx, descend) })
+	err := a.patiently(ctx, "the reverse migrations", func() error {
+		// Each statement has to see what was committed until then: what a writer wrote
+		// for whom it has waited goes with the table. The message that begins the
+		// transaction is too late for this: it resets settings first, in the same one.
+		if err := a.inside(ctx, "set default_transaction_isolation to 'read committed'"); err != nil {
+			return err
+		}
+		return a.inOne(ctx, descend)
+	})
 	if err == nil {
 		return nil
 	}

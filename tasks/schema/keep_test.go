@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/medlogistics/phasegate/internal/redact"
 	"github.com/medlogistics/phasegate/internal/sandbox/postgres/postgrestest"
@@ -96,4 +97,35 @@ func TestAValueOfWhichAPartIsNullIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, r, map[string]string{"public.wards": "id,home\n1,\"(\"\"Main St\"\",)\"\n2,\"(,)\"\n"})
+}
+
+func TestWhatIsCommittedWhileARevertWaitsIsKept(t *testing.T) {
+	t.Parallel()
+	dsn, dir, proven := grown(t, "create table beds (id int);\n", "drop table beds;\n")
+	do(t, dsn, `do $$ begin
+		execute format('alter database %I set default_transaction_isolation = serializable', current_database());
+	end $$`)
+	writer := connect(t, dsn)
+	if _, err := writer.Exec(t.Context(), "begin; insert into beds values (7)"); err != nil {
+		t.Fatal(err)
+	}
+	r := revert(dsn, dir, "1", proven)
+	r.LockTimeout = 15 * time.Second
+	var receipt schema.Reverted
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		receipt, err = r.Run(t.Context(), tasktest.Env(t))
+		done <- err
+	}()
+	eventually(t, "it waits for the writer", func() bool {
+		return query[bool](t, dsn, "select exists (select from pg_locks where not granted and relation = 'beds'::regclass)")
+	})
+	if _, err := writer.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	holds(t, receipt, map[string]string{"public.beds": "id\n7\n"})
 }
