@@ -23,9 +23,10 @@ import (
 
 // A keeper writes what reverse migrations take away, the rows of tables and the
 // values of columns that the old schema has no place for, into files: one CSV
-// file with a header for each table, readable by the account alone. Rows that a
-// reverse changes or deletes itself, in tables and columns that stay, are not
-// kept: what becomes of them is for its author to say.
+// file with a header for each table, readable by the account alone. A column that
+// gets another type is one of them. Rows that a reverse changes or deletes by an
+// UPDATE or DELETE, in tables and columns that stay, are not kept: what becomes of
+// them is for its author to say.
 type keeper struct {
 	database *database
 	parent   string // the directory in which the keeper makes its own
@@ -45,6 +46,7 @@ type kept struct {
 // A column of a table, by numbers that no other ever had.
 type column struct {
 	table, number int64
+	kind          string // its type and what limits it, by number
 	schema, name  string // of the table
 	column        string
 	key           bool // whether it is part of the primary key
@@ -87,10 +89,11 @@ func (k *keeper) vanishing(ctx context.Context, descend func() error) error {
 	return nil
 }
 
-// table keeps those columns of one table that are not there after.
+// table keeps those columns of one table that are not there after, or of another
+// type, to which not every value may have come as it was.
 func (k *keeper) table(ctx context.Context, columns, after []column) error {
 	gone := func(c column) bool {
-		return !slices.ContainsFunc(after, func(a column) bool { return a.table == c.table && a.number == c.number })
+		return !slices.ContainsFunc(after, func(a column) bool { return a.table == c.table && a.number == c.number && a.kind == c.kind })
 	}
 	var wanted, lost []string
 	keyed := slices.ContainsFunc(columns, func(c column) bool { return c.key })
@@ -218,7 +221,7 @@ func (k *keeper) list() (path, sum string, err error) {
 // columns lists the columns of all tables that hold values of their own.
 func (k *keeper) columns(ctx context.Context) ([]column, error) {
 	rows, err := k.database.conn.QueryContext(ctx, `
-		select c.oid::bigint, a.attnum, n.nspname, c.relname, a.attname,
+		select c.oid::bigint, a.attnum, format('%s,%s', a.atttypid::bigint, a.atttypmod), n.nspname, c.relname, a.attname,
 		       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and a.attnum = any(i.indkey))
 		  from pg_class c
 		  join pg_namespace n on n.oid = c.relnamespace
@@ -232,7 +235,7 @@ func (k *keeper) columns(ctx context.Context) ([]column, error) {
 	var list []column
 	for rows.Next() {
 		var c column
-		if err := rows.Scan(&c.table, &c.number, &c.schema, &c.name, &c.column, &c.key); err != nil {
+		if err := rows.Scan(&c.table, &c.number, &c.kind, &c.schema, &c.name, &c.column, &c.key); err != nil {
 			return nil, fmt.Errorf("list the columns: %w", err)
 		}
 		list = append(list, c)

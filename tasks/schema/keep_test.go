@@ -129,3 +129,24 @@ func TestWhatIsCommittedWhileARevertWaitsIsKept(t *testing.T) {
 	}
 	holds(t, receipt, map[string]string{"public.beds": "id\n7\n"})
 }
+
+func TestValuesThatGetAnotherTypeAreKept(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ up, down string }{
+		"a shorter one": {"alter table wards alter column name type varchar(9);\n", "alter table wards alter column name type varchar(5) using left(name, 5);\n"},
+		"another":       {"alter table wards alter column name type text;\n", "alter table wards alter column name type varchar(5) using left(name, 5);\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := postgrestest.Database(t)
+			dir := withDown(t, write(t, "1_wards.sql", "create table wards (id int primary key, name varchar(5));\n", "2_more.sql", c.up), "2_more.sql", c.down)
+			proven := proofs(t, dsn, dir)
+			do(t, dsn, "insert into wards values (1, 'Ward 9 3/'), (2, null)")
+			r, err := revert(dsn, dir, "1", proven).Run(t.Context(), tasktest.Env(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds(t, r, map[string]string{"public.wards": "id,name\n1,Ward 9 3/\n"})
+		})
+	}
+}

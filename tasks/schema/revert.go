@@ -25,8 +25,8 @@ import (
 // reverse migration or its proof, nothing is done.
 //
 // Rows of tables and values of columns that the old schema has no place for are
-// not lost: they are in CSV files in the run's directory, written before the
-// transaction ends. What a reverse migration overwrites or deletes by an UPDATE or
+// not lost, nor are those of a column that gets another type: they are in CSV files
+// in the run's directory, written before the transaction ends. What a reverse migration overwrites or deletes by an UPDATE or
 // DELETE of its own, in tables that stay, is not in them. Stop the application
 // first: the tables concerned are locked until the end.
 type Revert struct {
