@@ -2,7 +2,9 @@ package schema
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +16,8 @@ import (
 
 // A prover holds that the reverse migrations of what is rehearsed take the copy
 // back to what it was: the schema by its dump, version by version, and what it
-// holds beside that from the first of them to the last.
+// holds beside that from the first of them to the last; and that they do so in one
+// transaction too, which keeps rows as schema/revert will.
 type prover struct {
 	clone   *clone
 	applier *applier
@@ -66,34 +69,100 @@ func (p *prover) before(ctx context.Context, file migrate.File) (err error) {
 	return err
 }
 
-// prove takes the migrations back and compares.
+// prove takes the migrations back and compares: one at a time, which tells whose
+// reverse is wrong, and then all in one transaction, as schema/revert will.
 func (p *prover) prove(ctx context.Context) error {
 	if len(p.provable) == 0 {
 		return nil
 	}
-	var proofs []string
+	downs, proofs, err := p.reverses()
+	if err != nil {
+		return err
+	}
+	for i, down := range downs {
+		if err := p.descend(ctx, downs[i:i+1]); err != nil {
+			return err
+		}
+		if err := p.compare(ctx, down.Version(), down.Name()); err != nil {
+			return err
+		}
+	}
+	if err := p.compareContent(ctx); err != nil {
+		return err
+	}
+	if len(downs) > 1 {
+		if err := p.together(ctx, downs); err != nil {
+			return err
+		}
+	}
+	p.proofs = proofs
+	return nil
+}
+
+// reverses returns the reverse migrations, newest first, and their proofs.
+func (p *prover) reverses() (downs []migrate.File, proofs []string, err error) {
 	for _, up := range slices.Backward(p.provable) {
 		down, err := p.applier.folder.reverse(up.Version())
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		begin := time.Now()
-		runner := *p.applier
-		runner.folder, runner.watch = p.applier.folder.down, nil
-		if err := runner.revert(ctx, []migrate.File{down}, nil, func() error { return nil }); err != nil {
-			return fmt.Errorf("prove the way back: %w", err)
-		}
-		p.took += time.Since(begin)
-		now, err := dumpObjects(ctx, p.clone.dsn, p.clone.name)
-		if err != nil {
-			return err
-		}
-		if changes := p.schema[up.Version()].differences(now); len(changes) > 0 {
-			return task.Hint(fmt.Errorf("prove the way back: %s does not restore the schema as it was before: %s",
-				down.Name(), some(sentences(changes))), "correct the reverse migration; pg_dump --schema-only of before and after must be the same")
-		}
-		proofs = append(proofs, proof(up, down))
+		downs, proofs = append(downs, down), append(proofs, proof(up, down))
 	}
+	return downs, proofs, nil
+}
+
+// together applies the migrations once more and takes them back in one transaction.
+func (p *prover) together(ctx context.Context, downs []migrate.File) error {
+	runner := *p.applier
+	runner.watch = nil
+	for _, up := range p.provable {
+		if err := runner.apply(ctx, up); err != nil {
+			return fmt.Errorf("prove the way back: apply the migrations once more: %w", err)
+		}
+	}
+	p.took = 0
+	if err := p.descend(ctx, downs); err != nil {
+		return err
+	}
+	if err := p.compare(ctx, p.provable[0].Version(), "all of them in one transaction"); err != nil {
+		return err
+	}
+	return p.compareContent(ctx)
+}
+
+// descend takes versions back as schema/revert does, and removes what it has kept.
+func (p *prover) descend(ctx context.Context, downs []migrate.File) (err error) {
+	parent, err := os.MkdirTemp(p.clone.env.Dir, "proving-")
+	if err != nil {
+		return fmt.Errorf("prove the way back: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(parent)) }()
+	begin := time.Now()
+	runner := *p.applier
+	runner.folder, runner.watch = p.applier.folder.down, nil
+	keep := &keeper{database: runner.database, parent: parent}
+	if err := runner.revert(ctx, downs, keep, func() error { return nil }); err != nil {
+		return fmt.Errorf("prove the way back: %w", err)
+	}
+	p.took += time.Since(begin)
+	return nil
+}
+
+// compare holds that the schema is what it was before a version.
+func (p *prover) compare(ctx context.Context, version, what string) error {
+	now, err := dumpObjects(ctx, p.clone.dsn, p.clone.name)
+	if err != nil {
+		return err
+	}
+	if changes := p.schema[version].differences(now); len(changes) > 0 {
+		return task.Hint(fmt.Errorf("prove the way back: %s does not restore the schema as it was before: %s",
+			what, some(sentences(changes))), "correct the reverse migration; pg_dump --schema-only of before and after must be the same")
+	}
+	return nil
+}
+
+// compareContent holds that everything else is what it was before the first.
+func (p *prover) compareContent(ctx context.Context) error {
 	now, err := hold(ctx, p.applier.database.config.Copy())
 	if err != nil {
 		return err
@@ -102,7 +171,6 @@ func (p *prover) prove(ctx context.Context) error {
 		return task.Hint(fmt.Errorf("prove the way back: the reverse migrations do not restore the content as it was before: %s", some(differences)),
 			"a migration that changes rows, sequences or settings needs a reverse that changes them back, or goes back by postgres/swap")
 	}
-	p.proofs = proofs
 	return nil
 }
 

@@ -341,3 +341,47 @@ func TestKilledInTheMiddleARevertIsDoneByTheNextCall(t *testing.T) {
 		t.Errorf("receipt %+v, error %v", r, err)
 	}
 }
+
+func TestADeferredConstraintDoesNotStandInTheWayOfTheNextReverse(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := withDown(t, write(t,
+		"1_base.sql", "create table p (id int primary key);\ninsert into p values (1), (2);\n"+
+			"create table c (id int primary key, pid int references p deferrable initially deferred);\ninsert into c values (1, 1);\n",
+		"2_extra.sql", "create table more (id int);\n",
+		"3_extra.sql", "alter table c add extra int;\n",
+		"4_move.sql", "update c set pid = 2 where id = 1;\n",
+	),
+		"2_extra.sql", "update c set pid = 7;\nupdate c set pid = 1;\ndrop table more;\n",
+		"3_extra.sql", "alter table c drop extra;\n",
+		"4_move.sql", "update c set pid = 1 where id = 1;\n")
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	r, err := revert(dsn, dir, "1", proofs(t, dsn, dir)).Run(t.Context(), tasktest.Env(t))
+	if err != nil || r.Reverted != 3 || query[int](t, dsn, "select pid from c") != 1 {
+		t.Errorf("receipt %+v, error %v", r, err)
+	}
+}
+
+func TestReversesThatDoNotGoTogetherAreFoundByTheRehearsal(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	dir := withDown(t, write(t,
+		"1_base.sql", "create type kind as enum ('old', 'new');\ncreate table c (v kind);\ninsert into c values ('new');\n",
+		"2_move.sql", "update c set v = 'old';\n",
+		"3_less.sql", "alter type kind rename to kinds;\ncreate type kind as enum ('old');\n"+
+			"alter table c alter v type kind using v::text::kind;\ndrop type kinds;\n",
+	), "2_move.sql", "update c set v = 'new';\n", "3_less.sql", "alter type kind add value 'new';\n")
+	first := apply(dsn, dir)
+	first.To = "1"
+	mustApply(t, first)
+	env := tasktest.Env(t)
+	r, err := rehearse(dsn, dir).Run(t.Context(), env)
+	if err != nil || len(r.Proven) != 0 || len(r.Unproven) != 2 || !strings.Contains(r.Unproven[0], "unsafe use of new value") {
+		t.Errorf("receipt %+v, error %v", r, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(env.Dir, "proving-*")); len(left) > 0 {
+		t.Errorf("rows of the copy are left in %v", left)
+	}
+}
