@@ -33,6 +33,8 @@ type keeper struct {
 	dir      string // where the files are; "" before there is something to keep
 	files    []kept // written so far
 	rows     int64  // in all of them
+	mode     string // of the lock under which they are written
+	whole    bool   // whether all of them were written once, in this try or an earlier one
 }
 
 // kept is a file with the rows of one table.
@@ -55,7 +57,14 @@ type column struct {
 // vanishing finds out what descend takes away, by doing it and taking that back,
 // and writes it to files. It is called in a transaction, and keeps writers out of
 // the tables concerned until its end: nothing is written between file and end.
+// Readers go on until descend shuts them out. That fails where a transaction has
+// read such a table meanwhile and waits to write to it: then, in the next try, the
+// tables are shut before they are copied.
 func (k *keeper) vanishing(ctx context.Context, descend func() error) error {
+	k.mode = "share row exclusive"
+	if k.whole {
+		k.mode = "access exclusive"
+	}
 	if err := k.forget(); err != nil {
 		return err
 	}
@@ -86,6 +95,7 @@ func (k *keeper) vanishing(ctx context.Context, descend func() error) error {
 		}
 		before = before[end:]
 	}
+	k.whole = true
 	return nil
 }
 
@@ -110,7 +120,7 @@ func (k *keeper) table(ctx context.Context, columns, after []column) error {
 		return nil
 	}
 	table := pgx.Identifier{columns[0].schema, columns[0].name}.Sanitize()
-	if _, err := k.database.conn.ExecContext(ctx, "lock table "+table+" in access exclusive mode"); err != nil {
+	if _, err := k.database.conn.ExecContext(ctx, "lock table "+table+" in "+k.mode+" mode"); err != nil {
 		return err
 	}
 	query := fmt.Sprintf("copy (select %s from only %s where %s) to stdout (format csv, header)",

@@ -150,3 +150,32 @@ func TestValuesThatGetAnotherTypeAreKept(t *testing.T) {
 		})
 	}
 }
+
+func TestReadersGoOnWhileRowsAreKeptAndMayThenWrite(t *testing.T) {
+	t.Parallel()
+	dsn, dir, proven := grown(t, "create table beds (id int, note text);\n", "drop table beds;\n")
+	do(t, dsn, "insert into beds select i, repeat('x', 100) from generate_series(1, 400000) i")
+	app, look := connect(t, dsn), connect(t, dsn)
+	var receipt schema.Reverted
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		receipt, err = revert(dsn, dir, "1", proven).Run(t.Context(), tasktest.Env(t))
+		done <- err
+	}()
+	const shut = "select exists (select from pg_locks where granted and mode = 'ShareRowExclusiveLock' and relation = to_regclass('beds'))"
+	eventually(t, "writers are shut out", func() bool {
+		var is bool
+		err := look.QueryRow(t.Context(), shut).Scan(&is)
+		return err == nil && is
+	})
+	if _, err := app.Exec(t.Context(), "set lock_timeout = '20ms'; begin; select id from beds limit 1; set lock_timeout = 0"); err != nil {
+		t.Fatalf("a reader waits: %v", err)
+	}
+	if _, err := app.Exec(t.Context(), "insert into beds values (0, 'late'); commit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || receipt.KeptRows != 400001 {
+		t.Errorf("receipt %+v, error %v", receipt, err)
+	}
+}

@@ -28,7 +28,11 @@ import (
 // not lost, nor are those of a column that gets another type: they are in CSV files
 // in the run's directory, written before the transaction ends. What a reverse migration overwrites or deletes by an UPDATE or
 // DELETE of its own, in tables that stay, is not in them. Stop the application
-// first: the tables concerned are locked until the end.
+// first, or have it wait: nobody writes to the tables concerned from the time at
+// which their rows are copied until the end, and nobody reads them while the
+// reverse migrations run, which they do twice, first to see what they take away.
+// A transaction that reads such a table during the copy and then writes to it makes
+// the next try shut readers out as well.
 type Revert struct {
 	DSN              redact.Secret `with:"dsn,required"`      // connection string of the database
 	Dir              task.Path     `with:"dir,required"`      // directory of the migrations, with their reverses in the directory down
