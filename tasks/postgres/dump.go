@@ -29,22 +29,17 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 	if err != nil {
 		return Metadata{}, err
 	}
-	snapshot, err := pg.SnapshotOn(ctx, with.conn, b.DSN, b.LockWait)
+	snapshot, look, err := b.open(ctx, with)
 	if err != nil {
 		return Metadata{}, err
 	}
 	defer snapshot.Close()
-	look, err := snapshot.Look(ctx)
-	if err != nil {
-		return Metadata{}, err
-	}
 	defer look.Close()
 	m, err := b.begin(ctx, snapshot, look, with)
 	if err != nil {
 		return m, err
 	}
-	written := func(n int64) { env.Progress(min(n, int64(with.size)), int64(with.size), "bytes") }
-	archive, err := createArchive(path, keys.recipients, written)
+	archive, err := createArchive(path, keys.recipients, func(n int64) { env.Progress(min(n, int64(with.size)), int64(with.size), "bytes") })
 	if err != nil {
 		return m, err
 	}
@@ -79,6 +74,20 @@ func (b *Backup) dump(ctx context.Context, env *task.Env, with means, path strin
 		return m, err
 	}
 	return m, m.prove(contents, pg.SequencesBetween(m.Sequences, after, contents.Sequences))
+}
+
+// open takes the snapshot, and opens a session that sees it.
+func (b *Backup) open(ctx context.Context, with means) (*pg.Snapshot, *pg.Look, error) {
+	snapshot, err := pg.SnapshotOn(ctx, with.conn, b.DSN, b.LockWait)
+	if err != nil {
+		return nil, nil, err
+	}
+	look, err := snapshot.Look(ctx)
+	if err != nil {
+		snapshot.Close()
+		return nil, nil, err
+	}
+	return snapshot, look, nil
 }
 
 // readBack reads the archive from the disk while it grows, as a restore would, and
@@ -323,22 +332,4 @@ func piped(w io.Writer, produce func(to *os.File) error) error {
 		err = copyErr
 	}
 	return err
-}
-
-// archiveSize is how many bytes the file of a backup will have at most, but for
-// very odd data: those of all tables without their indexes and a tenth more.
-// Compression makes a third to a fifth of it as a rule.
-func archiveSize(ctx context.Context, conn *pgx.Conn) (task.Bytes, error) {
-	tables, err := pg.Tables(ctx, conn)
-	if err != nil {
-		return 0, err
-	}
-	var size int64
-	if err := conn.QueryRow(ctx, "select pg_table_size('pg_catalog.pg_largeobject')").Scan(&size); err != nil {
-		return 0, fmt.Errorf("look at the size of the large objects: %w", err)
-	}
-	for _, t := range tables {
-		size += t.Bytes
-	}
-	return task.Bytes(size + size/10), nil
 }

@@ -76,6 +76,9 @@ func (d *database) changes(ctx context.Context, within *fence, file migrate.File
 	if _, err := d.conn.ExecContext(ctx, "reset all; reset role"); err != nil {
 		return nil, fmt.Errorf("reset the session: %w", err)
 	}
+	if _, err := within.folder.transactional(file); err != nil {
+		return nil, err
+	}
 	stmts, err := statements(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the statements of %s: %w", file.Name(), err)

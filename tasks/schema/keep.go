@@ -218,14 +218,30 @@ func (k *keeper) copy(ctx context.Context, to io.Writer, query string) (rows int
 }
 
 // list writes the list of the files, and returns its path and its SHA-256, or
-// "" if nothing was kept.
+// "" if nothing was kept. All of their names are on the disk when it returns.
 func (k *keeper) list() (path, sum string, err error) {
 	if len(k.files) == 0 {
 		return "", "", nil
 	}
 	path = filepath.Join(k.dir, "kept.json")
-	sum, err = writeJSON(path, k.files)
-	return path, sum, err
+	if sum, err = writeJSON(path, k.files); err != nil {
+		return "", "", err
+	}
+	for _, name := range []string{path, k.dir, k.parent} {
+		if err := sync(name); err != nil {
+			return "", "", err
+		}
+	}
+	return path, sum, nil
+}
+
+// sync puts a file's content, or the names in a directory, onto the disk.
+func sync(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // columns lists the columns of all tables that hold values of their own.

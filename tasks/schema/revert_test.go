@@ -302,9 +302,9 @@ func TestKilledOrBlockedARevertLeavesAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := revert(dsn, dir, "1", proven)
-	r.LockTries = 2
+	r.LockTries, r.LockTimeout = 4, 500*time.Millisecond // long enough for the look at whom it waits for, also on a busy machine
 	receipt, err := r.Run(t.Context(), tasktest.Env(t))
-	fails(t, err, "down/3_floor.sql:1", "tried 2 times for 100ms; waited for: pid ")
+	fails(t, err, "down/3_floor.sql:1", "tried 4 times for 500ms; waited for: pid ")
 	if receipt.Reverted != 0 || status(t, dsn, dir, "").Version != "3" {
 		t.Errorf("receipt %+v", receipt)
 	}
