@@ -78,7 +78,7 @@ func TestEveryWrittenRowIsInTheDatabaseOrInTheSalvage(t *testing.T) {
 	t.Parallel()
 	users, moved := proofSize(t)
 	s := stageOf(t, "auth0-migration", sandbox.Options{Users: users, Plan: auth0.Unlimited})
-	s.environ = append(s.environ, fmt.Sprintf("USERS_WHERE=id in (select id from users order by id limit %d)", moved))
+	s.environ = append(s.environ, fmt.Sprintf("USERS_WHERE=id <= (select id from users order by id offset %d limit 1)", moved-1))
 	s.enlarge(users)
 	_, before := s.written()
 	replay := filepath.Join(filepath.Dir(s.plan), "replay.yaml")
