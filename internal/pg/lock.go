@@ -32,7 +32,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 	key := "phasegate:" + config.Database
 	err = Direct(ctx, conn)
 	if err == nil {
-		_, err = conn.Exec(ctx, endless, false)
+		_, err = conn.Exec(ctx, Endless(conn, "set"))
 	}
 	if err == nil {
 		_, _ = conn.Exec(ctx, widowed) // not every system can tell the server
@@ -48,7 +48,7 @@ func Acquire(ctx context.Context, dsn redact.Secret) (*Lock, error) {
 // widowed has the server look, while a statement runs, whether the process that
 // asked for it is still there: it would end a copy of gigabytes that was begun for
 // one that was killed, and keep the lock until then.
-const widowed = `select set_config(name, '250ms', false) from pg_settings where name = 'client_connection_check_interval'`
+const widowed = `set client_connection_check_interval to '250ms'`
 
 // How long the session of a process that was just killed may take to end, and no
 // reason to keep the next one off: one that is at work may have a copy to remove.

@@ -9,12 +9,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// endless turns the time limits off that a role or a database may have set for
-// its application's sessions: they would end a session that holds a lock or a
-// snapshot. Versions know different ones, so the server is asked for its own.
-const endless = `
-	select set_config(name, '0', $1) from pg_settings
-	 where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')`
+// Endless are the statements that turn the time limits off that a role or a database
+// may have set for its application's sessions: they would end a session that holds a
+// lock or a snapshot. Each begins with verb, which is "set" or "set local". Versions
+// know different limits.
+func Endless(conn *pgx.Conn, verb string) string {
+	limits := []string{"statement_timeout", "idle_in_transaction_session_timeout"}
+	var major int // of a version such as 17.2 or 18beta1
+	if _, err := fmt.Sscanf(conn.PgConn().ParameterStatus("server_version"), "%d", &major); err != nil {
+		major = 0
+	}
+	if major >= 14 {
+		limits = append(limits, "idle_session_timeout")
+	}
+	if major >= 17 {
+		limits = append(limits, "transaction_timeout")
+	}
+	return verb + " " + strings.Join(limits, " to 0; "+verb+" ") + " to 0"
+}
 
 // textual makes COPY print values as pg_dump has them printed, whatever the
 // database's or the role's own settings are. Row level security is off so that
@@ -41,13 +53,9 @@ func beginRead(ctx context.Context, conn *pgx.Conn, snapshot string, lockWait ti
 	if snapshot != "" {
 		statements = append(statements, "set transaction snapshot '"+strings.ReplaceAll(snapshot, "'", "''")+"'")
 	}
-	statements = append(statements, textual, LockTimeout(lockWait),
+	statements = append(statements, textual, LockTimeout(lockWait), Endless(conn, "set local"),
 		"set local client_encoding to "+ClientEncoding(conn.PgConn().ParameterStatus("server_encoding")))
-	_, err := conn.Exec(ctx, strings.Join(statements, ";\n"))
-	if err == nil {
-		_, err = conn.Exec(ctx, endless, true)
-	}
-	if err != nil {
+	if _, err := conn.Exec(ctx, strings.Join(statements, ";\n")); err != nil {
 		endRead(ctx, conn)
 		return fmt.Errorf("begin to read the database: %w", err)
 	}

@@ -217,11 +217,12 @@ func (a *applier) prepare(ctx context.Context, more string) error {
 // when it looks for deadlocks, by default after a second: with a shorter
 // lock_timeout it never would. A superuser has it look earlier.
 func (a *applier) preparation() string {
-	return fmt.Sprintf(`
-		reset session authorization; reset role; reset all; discard temp; discard sequences;
-		set client_connection_check_interval = '1s'; %s;
-		select pg_catalog.set_config('deadlock_timeout', '%dms', false) where pg_catalog.current_setting('is_superuser') = 'on';
-		%s`, endless, max(1, a.limits.lock.Milliseconds()/2), a.timeouts())
+	statements := "reset session authorization; reset role; reset all; discard temp; discard sequences; " +
+		"set client_connection_check_interval = '1s'; " + a.database.endless + "; " + a.timeouts()
+	if a.database.superuser {
+		statements += fmt.Sprintf("; set deadlock_timeout = '%dms'", max(1, a.limits.lock.Milliseconds()/2))
+	}
+	return statements
 }
 
 // timeouts is the statement that sets the limits.

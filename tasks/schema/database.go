@@ -32,14 +32,9 @@ type database struct {
 	conn      *sql.Conn
 	driver    migrate.Driver
 	revisions *revisions
+	endless   string // statements, see pg.Endless
+	superuser bool   // whether the account that connected is one
 }
-
-// endless turns off what a role or a database may have set to end its application's
-// idle sessions: ours is idle while a dump is made or rows are compared beside it.
-// Versions know different ones.
-const endless = `select pg_catalog.set_config(name, '0', false)
-	from unnest(array['transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout']) name
-	where pg_catalog.current_setting(name, true) is not null`
 
 // open connects to the database that dsn names.
 func open(ctx context.Context, dsn redact.Secret) (*database, error) {
@@ -61,10 +56,7 @@ func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) 
 		return nil, explain(ctx, dsn, config.Database)
 	}
 	d := &database{name: config.Database, config: config, pool: pool, conn: conn, revisions: &revisions{conn: conn}}
-	err = conn.Raw(func(driver any) error { return pg.Direct(ctx, driver.(*stdlib.Conn).Conn()) })
-	if err == nil {
-		_, err = conn.ExecContext(ctx, endless)
-	}
+	err = conn.Raw(func(driver any) error { return d.settle(ctx, driver.(*stdlib.Conn).Conn()) })
 	if err != nil {
 		d.close()
 		return nil, err
@@ -74,6 +66,16 @@ func openConfig(ctx context.Context, dsn redact.Secret, config *pgx.ConnConfig) 
 		return nil, fmt.Errorf("look at database %s: %w", config.Database, err)
 	}
 	return d, nil
+}
+
+// settle looks at the session that was opened, and has the server not end it: it is
+// idle while a dump is made or rows are compared beside it.
+func (d *database) settle(ctx context.Context, conn *pgx.Conn) error {
+	if err := pg.Direct(ctx, conn); err != nil {
+		return err
+	}
+	d.endless, d.superuser = pg.Endless(conn, "set"), conn.PgConn().ParameterStatus("is_superuser") == "on"
+	return conn.PgConn().Exec(ctx, d.endless).Close()
 }
 
 // openLocked connects and takes the lock that keeps every other phasegate off
