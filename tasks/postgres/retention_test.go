@@ -67,6 +67,21 @@ func TestBackupKeepsTheOneJustMadeThoughTheClockHasGoneBack(t *testing.T) {
 	}
 }
 
+func TestBackupCountsOnlyThoseWhoseFileIsThere(t *testing.T) {
+	t.Parallel()
+	dsn, dir := database(t, smaller), t.TempDir()
+	older, gone := keeping(t, dsn, dir, "older", 0), keeping(t, dsn, dir, "gone", 0)
+	makeOlder(t, older+".json", 48*time.Hour)
+	makeOlder(t, gone+".json", 24*time.Hour)
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	keeping(t, dsn, dir, "made", 2)
+	if _, err := os.Stat(older); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBackupDoesNotTakeAFileThatWasCutOffForTheNewestProven(t *testing.T) {
 	t.Parallel()
 	dsn, dir := database(t, smaller), t.TempDir()
@@ -77,11 +92,7 @@ func TestBackupDoesNotTakeAFileThatWasCutOffForTheNewestProven(t *testing.T) {
 	if err := os.Truncate(damaged, 10); err != nil {
 		t.Fatal(err)
 	}
-	gone := run("gone", 0)
-	if err := os.Remove(gone); err != nil {
-		t.Fatal(err)
-	}
-	made := run("made", 2) // of those that are there
+	made := run("made", 1)
 	for _, file := range []string{good, made} {
 		if _, err := os.Stat(file); err != nil {
 			t.Error(err)

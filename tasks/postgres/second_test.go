@@ -170,8 +170,18 @@ func TestACopyNeverTakesAnotherBackupsPlace(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			// Of another backup, whose run never goes on.
+			others := filepath.Join(second, "others-20261130T000000Z.dump.zst")
+			for file, text := range map[string][]byte{others: nil, others + ".json.partial": own[:100]} {
+				if err := os.WriteFile(file, text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			b.CopyTo = second
 			receipt, err := b.Run(t.Context(), env)
+			if _, err := os.Stat(others + ".json"); err == nil {
+				t.Error("metadata that was cut off has its final name")
+			}
 			if c.refused {
 				wantError(t, err, there+".json belongs to another backup", "a place of its own")
 				return
