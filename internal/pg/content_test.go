@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -209,6 +210,25 @@ func TestContentsReadsDatabasesOfOtherEncodings(t *testing.T) {
 		if tables := contents(t, conn); len(tables) != 1 || tables[0].Rows != 1 {
 			t.Errorf("%s: %v", encoding, tables)
 		}
+	}
+}
+
+func TestTablesListsOneThatIsDroppedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	reader, other := connect(t, dsn), connect(t, dsn)
+	runSQL(t, other, "create table leaves (id int); create table stays (id int)")
+	if err := pg.BeginRead(t.Context(), reader, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	runSQL(t, reader, "select 1 from pg_class limit 1") // the moment that the transaction sees
+	runSQL(t, other, "drop table leaves")
+	tables, err := pg.Tables(t.Context(), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tables) != 2 || tables[0].Name != "leaves" || tables[0].Bytes != 0 {
+		t.Errorf("tables = %+v", tables)
 	}
 }
 

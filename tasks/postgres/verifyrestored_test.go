@@ -36,7 +36,7 @@ const everything = awkward + `;
 	create policy own on orders to "a nurse" using (true);
 	create rule none as on delete to no_rows do instead nothing;
 	create statistics pairs on id, what from orders;
-	create publication feed for table users;
+	create publication feed for table users; create publication chosen for table orders (id, what) where (id > 5);
 	create extension hstore;
 	create event trigger watch on ddl_command_end execute function watched();
 	alter table orders owner to keeper;
@@ -138,6 +138,7 @@ func TestBackupIsRestoredWithEverything(t *testing.T) {
 		"drop rule none on no_rows":                                                                 `rule "none" on public.no_rows is missing`,
 		"alter event trigger watch disable":                                                         "event trigger watch is another",
 		"alter publication feed add table orders":                                                   "publication feed is another",
+		"alter publication chosen set table orders (id, user_id) where (id > 5)":                    "publication chosen is another",
 		"drop statistics pairs":                                                                     "statistics public.pairs is missing",
 		"grant usage on schema other to keeper":                                                     "schema other is another",
 		"alter server remote options (add host 'elsewhere')":                                        "foreign server remote is another",
