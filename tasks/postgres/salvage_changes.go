@@ -22,20 +22,21 @@ const (
 	unsureRow operation = "unsure" // only the live database has it: it has inserted it, or updated what was deleted before the swap
 )
 
-// changes finds what was written to a table and hands it to the files.
-func (s *salvaging) changes(ctx context.Context, p pair, found *SalvagedTable) error {
-	suspects, buckets, method, err := s.suspects(ctx, p)
+// changes finds what was written to a table and hands it to the files. It tells
+// whether the live database may have written to the table since the swap.
+func (s *salvaging) changes(ctx context.Context, p pair, found *SalvagedTable) (own bool, err error) {
+	suspects, err := s.suspects(ctx, p)
 	if err != nil {
-		return err
+		return false, err
 	}
-	found.Method = method
-	if suspects != nil && len(suspects) == 0 {
-		return nil
+	found.Method = suspects.method
+	if suspects.none() {
+		return suspects.own, nil
 	}
 	identity := indexes(p.columns, p.identity())
-	queries := [2]string{rowQuery(p, s.since, suspects, buckets), rowQuery(p, s.after, suspects, buckets)}
+	queries := [2]string{rowQuery(p, s.since, &suspects), rowQuery(p, s.after, &suspects)}
 	judge := &judging{pair: p, count: indexes(p.columns, p.counted()), after: s.after != "false", found: found}
-	return mergeRows(ctx, [2]*pgx.Conn{s.kept, s.live}, queries, identity, func(kept, live *row) error {
+	return suspects.own, mergeRows(ctx, [2]*pgx.Conn{s.kept, s.live}, queries, identity, func(kept, live *row) error {
 		c, ok := judge.change(kept, live)
 		if !ok {
 			return nil

@@ -64,11 +64,14 @@ func (s *salvaging) run(ctx context.Context) (SalvageReceipt, error) {
 // table compares one table and writes down what it finds.
 func (s *salvaging) table(ctx context.Context, p pair) (err error) {
 	found := SalvagedTable{Table: p.kept.quoted, Ignored: p.ignored}
-	if err := s.changes(ctx, p, &found); err != nil {
+	own, err := s.changes(ctx, p, &found)
+	if err != nil {
 		return fmt.Errorf("compare table %s: %w", p.kept, err)
 	}
-	if found.Unsure, err = s.unsure(ctx, p); err != nil {
-		return err
+	if own {
+		if found.Unsure, err = s.unsure(ctx, p); err != nil {
+			return err
+		}
 	}
 	if len(p.added) > 0 {
 		if found.Dropped, err = s.dropped(ctx, p.kept, p.identity(), p.added); err != nil {

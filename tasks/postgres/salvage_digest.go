@@ -4,25 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// The rows of a table are dealt into buckets by the hash of their key. Buckets
-// that are equal in both databases hold no change: only the others are read row
-// by row. Of a bucket only a sum is kept, so that memory does not grow with the
-// table.
+// The rows of a table are dealt into groups by the hash of their key, and each group
+// into buckets. Groups that are equal in both databases hold no change, but for the
+// buckets with rows that are new: only suspect buckets are read row by row. Of a group
+// only sums are kept, so that memory does not grow with the table.
 const (
-	fewestBuckets = 1 << 8
-	mostBuckets   = 1 << 16
+	fewestGroups = 1 << 8
 
-	// mostGroups is how many sums the server makes at once. Each is of several
-	// buckets where there are more: a bigger table of them would not stay in the
-	// processor's cache, and take three times as long.
+	// mostGroups is how many sums the server makes at once: a bigger table of them would
+	// not stay in the processor's cache, and take three times as long.
 	mostGroups = 1 << 12
+
+	// perGroup is how many buckets a group is of: a bit each of one number.
+	perGroup = 64
 
 	// Names that no table's column has.
 	hashColumn    = "_phasegate_hash"
@@ -37,38 +40,59 @@ const (
 	manyChanged = 10
 )
 
-// suspects returns the buckets in which the two databases may differ, how many
-// there are in all, and how they were found. All of them are returned as nil.
-func (s *salvaging) suspects(ctx context.Context, p pair) (list []int64, buckets int64, method string, err error) {
+// A suspicion tells where the two databases may differ in a table, and how that was
+// found.
+type suspicion struct {
+	method  string
+	buckets []byte // a bit for each, in the order of the server's get_bit; nil: every row is suspect
+	own     bool   // whether the live database may have written to the table since the swap
+}
+
+// none tells whether nothing is suspect.
+func (s *suspicion) none() bool { return s.buckets != nil && s.count() == 0 }
+
+func (s *suspicion) count() (n int) {
+	for _, eight := range s.buckets {
+		n += bits.OnesCount8(eight)
+	}
+	return n
+}
+
+func (s *suspicion) add(bucket int64) { s.buckets[bucket/8] |= 1 << (bucket % 8) }
+
+// has is SQL for whether the row whose hash the column has is suspect.
+func (s *suspicion) has(column string) string {
+	if s.buckets == nil {
+		return "true"
+	}
+	return fmt.Sprintf(`get_bit('\x%x'::bytea, (%s & %d)::int) = 1`, s.buckets, column, 8*len(s.buckets)-1)
+}
+
+// suspects finds out what has to be compared row by row.
+func (s *salvaging) suspects(ctx context.Context, p pair) (suspicion, error) {
 	pages := max(p.kept.pages, p.live.pages)
 	if pages <= fewPages {
-		return nil, 1, "merge", nil
+		return suspicion{method: "merge", own: true}, nil
 	}
-	for buckets = fewestBuckets; buckets < pages && buckets < mostBuckets; {
-		buckets *= 2
+	groups := int64(fewestGroups)
+	for groups < pages && groups < mostGroups {
+		groups *= 2
 	}
-	suspect := make([]bool, buckets)
-	method, content := "content", p.contentHash(p.counted())
+	list := suspicion{method: "content", buckets: make([]byte, groups*perGroup/8), own: true}
 	few, err := s.fewNew(ctx, p)
 	if err != nil {
-		return nil, 0, "", err
+		return list, err
 	}
 	if few {
-		method, content = "xmin", ""
+		list.method = "xmin"
+		err = s.markKeys(ctx, p, groups, &list)
+	} else {
+		err = s.markContent(ctx, p, groups, &list)
 	}
-	if err := s.mark(ctx, p, suspect, content); err != nil {
-		return nil, 0, "", err
+	if int64(list.count()) > groups*perGroup/2 {
+		list.method, list.buckets = "merge", nil
 	}
-	list = []int64{}
-	for i, is := range suspect {
-		if is {
-			list = append(list, int64(i))
-		}
-	}
-	if int64(len(list)) > buckets/2 {
-		return nil, 1, "merge", nil
-	}
-	return list, buckets, method, nil
+	return list, err
 }
 
 // mostNested is how many columns are hashed one after the other at most: the
@@ -128,41 +152,88 @@ func (s *salvaging) fewNew(ctx context.Context, p pair) (bool, error) {
 	return fresh*manyChanged <= rows, err
 }
 
-// mark marks the buckets with rows of the replaced database that are fresh, and
-// those in which the rows' content, or their keys if that is "", is not the same
-// in the live database. Keys are if either all are, or all of rows that are
-// neither fresh nor the live database's own: what the two have inserted is then
-// the whole difference.
-func (s *salvaging) mark(ctx context.Context, p pair, suspect []bool, content string) error {
-	since, after := s.since, s.after
-	if content != "" {
-		since, after = "false", "false"
+// markContent marks the groups whose rows do not have the same content in both
+// databases.
+func (s *salvaging) markContent(ctx context.Context, p pair, groups int64, list *suspicion) error {
+	query := s.digestQuery(p, groups, p.contentHash(p.counted()), "false")
+	kept, live, err := s.digests(ctx, query, query)
+	for group := range kept {
+		if err == nil && kept[group].all != live[group].all {
+			list.addGroup(int64(group), groups)
+		}
 	}
-	kept, live, err := both(
-		func() ([]digest, error) { return digests(ctx, s.kept, s.digestQuery(p, len(suspect), content, since)) },
-		func() ([]digest, error) { return digests(ctx, s.live, s.digestQuery(p, len(suspect), content, after)) })
+	return err
+}
+
+// markKeys marks the buckets with rows of the replaced database that are fresh, and
+// those in which the rows' keys are not the same in the live database. Keys are if
+// either all are, or all of rows that are neither fresh nor the live database's own:
+// what the two have inserted is then the whole difference.
+func (s *salvaging) markKeys(ctx context.Context, p pair, groups int64, list *suspicion) error {
+	kept, live, err := s.digests(ctx, s.digestQuery(p, groups, "", s.since), s.digestQuery(p, groups, "", s.after))
 	if err != nil {
 		return err
 	}
-	for i := range suspect {
-		group, place := i%mostGroups, i/mostGroups
-		k, l := kept[group], live[group]
-		suspect[i] = k.all != l.all && k.old != l.old || k.fresh>>place&1 == 1
+	list.own = false
+	for i := range kept {
+		k, l, group := kept[i], live[i], int64(i)
+		list.own = list.own || l.fresh != 0
+		for place := range int64(perGroup) {
+			if k.fresh>>place&1 == 1 {
+				list.add(place*groups + group)
+			}
+		}
+		if k.all == l.all || k.old == l.old {
+			continue
+		}
+		if hash, ok := lone(k, l); ok {
+			list.add(hash & (groups*perGroup - 1))
+		} else {
+			list.addGroup(group, groups)
+		}
 	}
 	return nil
 }
 
-// A digest is of all rows in one group of buckets.
+// addGroup adds all buckets of a group.
+func (s *suspicion) addGroup(group, groups int64) {
+	for place := range int64(perGroup) {
+		s.add(place*groups + group)
+	}
+}
+
+// A digest is of all rows in one group.
 type digest struct {
 	all   string // sum over all rows
 	old   string // sum over those that are not fresh
+	twist *int64 // bit_xor over the twists of all keys' hashes, nil where the sums are not bit_xor over the hashes
 	fresh int64  // a bit for each bucket of the group: it has a fresh row
 }
 
-// digestQuery is the query for the digests of a table.
-func (s *salvaging) digestQuery(p pair, buckets int, content, fresh string) string {
+// half are the lower 31 bits of a hash. Its twist is the product of two halves: what
+// several hashes are together by bit_xor has the twist that they have together only if
+// all but one cancel each other.
+const half = 1<<31 - 1
+
+func twist(hash int64) int64 { return (hash & half) * (hash >> 31 & half) }
+
+// lone returns the hash of the only key that one of the two digests has and the other
+// does not, if it is only one.
+func lone(k, l digest) (hash int64, ok bool) {
+	if k.twist == nil || l.twist == nil {
+		return 0, false
+	}
+	one, err := strconv.ParseInt(k.all, 10, 64)
+	other, otherErr := strconv.ParseInt(l.all, 10, 64)
+	hash = one ^ other
+	return hash, err == nil && otherErr == nil && twist(hash) == *k.twist^*l.twist
+}
+
+// digestQuery is the query for the digests of a table: of its rows' keys, or of their
+// content if that is not "".
+func (s *salvaging) digestQuery(p pair, groups int64, content, fresh string) string {
 	columns := []string{p.hash() + " as " + hashColumn, fresh + " as " + markColumn}
-	value, sum := hashColumn, "sum"
+	value, sum, twists := hashColumn, "sum", "null"
 	if content != "" {
 		columns = append(columns, content+" as "+contentColumn)
 		value = contentColumn
@@ -170,15 +241,24 @@ func (s *salvaging) digestQuery(p pair, buckets int, content, fresh string) stri
 	if len(p.key) > 0 && s.major >= 14 {
 		sum = "bit_xor" // faster; but it takes two equal rows for none
 	}
+	if content == "" && sum == "bit_xor" {
+		twists = fmt.Sprintf("bit_xor((%[1]s & %[2]d) * (%[1]s >> 31 & %[2]d))", hashColumn, half)
+	}
 	// With an offset the server works a hash out once, not wherever it is used.
 	return fmt.Sprintf(`
-		select (%[1]s & %[2]d)::int, %[3]s(%[4]s)::text, coalesce((%[3]s(%[4]s) filter (where not %[5]s))::text, ''),
-		       coalesce(bit_or(1 << ((%[1]s & %[6]d) / %[7]d)::int) filter (where %[5]s), 0)
-		  from (select %[8]s from only %[9]s offset 0) t group by 1`,
-		hashColumn, min(buckets, mostGroups)-1, sum, value, markColumn, buckets-1, mostGroups, list(columns), p.kept)
+		select (%[1]s & %[2]d)::int, %[3]s(%[4]s)::text, coalesce((%[3]s(%[4]s) filter (where not %[5]s))::text, ''), %[6]s,
+		       coalesce(bit_or(1::bigint << ((%[1]s & %[7]d) / %[8]d)::int) filter (where %[5]s), 0)
+		  from (select %[9]s from only %[10]s offset 0) t group by 1`,
+		hashColumn, groups-1, sum, value, markColumn, twists, groups*perGroup-1, groups, list(columns), p.kept)
 }
 
-// digests reads them, by their groups.
+// digests reads those of both databases, by their groups.
+func (s *salvaging) digests(ctx context.Context, keptQuery, liveQuery string) (kept, live []digest, err error) {
+	return both(
+		func() ([]digest, error) { return digests(ctx, s.kept, keptQuery) },
+		func() ([]digest, error) { return digests(ctx, s.live, liveQuery) })
+}
+
 func digests(ctx context.Context, conn *pgx.Conn, query string) ([]digest, error) {
 	list := make([]digest, mostGroups)
 	// The server expects as many groups as there are rows, and would sort them.
@@ -193,7 +273,7 @@ func digests(ctx context.Context, conn *pgx.Conn, query string) ([]digest, error
 		group int
 		d     digest
 	)
-	if _, err := pgx.ForEachRow(rows, []any{&group, &d.all, &d.old, &d.fresh}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&group, &d.all, &d.old, &d.twist, &d.fresh}, func() error {
 		list[group] = d
 		return nil
 	}); err != nil {

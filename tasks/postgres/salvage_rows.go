@@ -35,18 +35,10 @@ type rowReader struct {
 	done bool
 }
 
-// rowQuery is the COPY that a rowReader reads: the rows in the given buckets,
-// all if there are none given, in the order of their hashes. The key, or the
-// whole row, orders those of the same hash, which hardly ever occur.
-func rowQuery(p pair, mark string, suspects []int64, buckets int64) string {
-	where := ""
-	if suspects != nil {
-		numbers := make([]string, len(suspects))
-		for i, n := range suspects {
-			numbers[i] = strconv.FormatInt(n, 10)
-		}
-		where = fmt.Sprintf("where (%s & %d) in (select unnest('{%s}'::bigint[]))", hashColumn, buckets-1, strings.Join(numbers, ","))
-	}
+// rowQuery is the COPY that a rowReader reads: the suspect rows, in the order of
+// their hashes. The key, or the whole row, orders those of the same hash, which
+// hardly ever occur.
+func rowQuery(p pair, mark string, suspects *suspicion) string {
 	table := []string{p.hash() + " as " + hashColumn, mark + " as " + markColumn}
 	order := []string{hashColumn}
 	if len(p.key) > 0 {
@@ -57,8 +49,8 @@ func rowQuery(p pair, mark string, suspects []int64, buckets int64) string {
 		for _, c := range p.key {
 			order = append(order, quote(c)+`::text collate "C"`)
 		}
-		return fmt.Sprintf("copy (select %s from (select %s, * from only %s) t %s order by %s) to stdout",
-			list(fields), list(table), p.kept.quoted, where, list(order))
+		return fmt.Sprintf("copy (select %s from (select %s, * from only %s) t where %s order by %s) to stdout",
+			list(fields), list(table), p.kept.quoted, suspects.has(hashColumn), list(order))
 	}
 	// A type such as json knows no equality: rows are grouped by their text.
 	for i, c := range p.columns {
@@ -67,8 +59,8 @@ func rowQuery(p pair, mark string, suspects []int64, buckets int64) string {
 		order = append(order, name)
 	}
 	fields := slices.Concat([]string{hashColumn, "count(*) filter (where " + markColumn + ")", "count(*)"}, order[1:])
-	return fmt.Sprintf("copy (select %s from (select %s from only %s) t %s group by %s order by %[5]s) to stdout",
-		list(fields), list(table), p.kept.quoted, where, list(order))
+	return fmt.Sprintf("copy (select %s from (select %s from only %s) t where %s group by %s order by %[5]s) to stdout",
+		list(fields), list(table), p.kept.quoted, suspects.has(hashColumn), list(order))
 }
 
 func list(items []string) string { return strings.Join(items, ", ") }

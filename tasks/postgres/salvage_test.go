@@ -341,6 +341,26 @@ func TestSalvageOfAWideTable(t *testing.T) {
 	}
 }
 
+// Rows of one group of hashes are found if one of them is gone, and if several are.
+func TestSalvageFindsEveryDeletedRow(t *testing.T) {
+	t.Parallel()
+	r := rollBack(t, `
+		create table few (id int primary key, v text); insert into few select i, 'old' from generate_series(1, 20000) i;
+		create table many (id uuid primary key, v text); insert into many select md5(i::text)::uuid, 'old' from generate_series(1, 20000) i`, `
+		delete from few where id % 200 = 0; update few set v = 'new' where id % 201 = 0; insert into few select -i from generate_series(1, 20) i;
+		delete from many where v = 'old' and get_byte(uuid_send(id), 0) < 3; insert into many values (md5('new')::uuid, 'new')`)
+	deleted := value[int64](t, r.live, "select count(*) from many where get_byte(uuid_send(id), 0) < 3")
+	receipt := r.run(r.salvage())
+	if receipt.Inserted != 21 || receipt.Updated != 99 || receipt.Deleted != 100+deleted || deleted < 200 {
+		t.Errorf("%d of many are deleted, receipt = %+v", deleted, receipt)
+	}
+	for _, table := range receipt.Tables {
+		if table.Method != "xmin" {
+			t.Errorf("%s was compared by %s", table.Table, table.Method)
+		}
+	}
+}
+
 // Service is back while a salvage looks: what is inserted meanwhile, all over the
 // table, must not have it read and sort every row.
 func TestSalvageIsNotSlowedByWhatTheLiveDatabaseInserts(t *testing.T) {
