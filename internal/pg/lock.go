@@ -77,13 +77,13 @@ func tryLock(ctx context.Context, conn *pgx.Conn, key string) error {
 		if err != nil || locked {
 			return err
 		}
-		if time.Since(active) > idleGrace {
-			who, working := holder(ctx, conn, key)
-			if !working || time.Since(began) > activeGrace {
-				return task.Hint(fmt.Errorf("another phasegate works on it%s", who),
-					"wait until it has ended, or end it; phasegate status shows the runs of this journal")
-			}
+		who, working := holder(ctx, conn, key)
+		if working {
 			active = time.Now()
+		}
+		if time.Since(active) > idleGrace || time.Since(began) > activeGrace {
+			return task.Hint(fmt.Errorf("another phasegate works on it%s", who),
+				"wait until it has ended, or end it; phasegate status shows the runs of this journal")
 		}
 		select {
 		case <-ctx.Done():

@@ -110,7 +110,8 @@ func TestASessionAtWorkGetsMoreTimeToLetGo(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := lock.Conn().Exec(t.Context(), "select pg_sleep(3)")
+		_, err := lock.Conn().Exec(t.Context(), "select pg_sleep(1.8)")
+		time.Sleep(400 * time.Millisecond) // between its statement and its end
 		lock.Release()
 		ended <- err
 	}()

@@ -96,7 +96,7 @@ func wholeMetadata(raw []byte) bool {
 // bearsSeal tells whether it is the metadata's own seal, which is the last value.
 func bearsSeal(raw []byte, own string) bool {
 	at := bytes.LastIndex(raw, []byte(own))
-	if at < 0 || len(own) != len(unsealed) {
+	if at < 0 {
 		return false
 	}
 	whole := bytes.Clone(raw)
