@@ -323,11 +323,13 @@ func (s *sweep) aside() (names []string) {
 	return names
 }
 
+// drop drops databases. The session of a process that was killed may be dropping
+// one of them too.
 func (s *sweep) drop(names ...string) {
 	s.Helper()
 	s.administer(func(conn *pgx.Conn) error {
 		for _, name := range names {
-			if _, err := conn.Exec(s.Context(), "drop database "+pgx.Identifier{name}.Sanitize()+" with (force)"); err != nil {
+			if _, err := conn.Exec(s.Context(), "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)"); err != nil {
 				return err
 			}
 		}
