@@ -1,6 +1,7 @@
 package home
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -22,10 +23,11 @@ func newHome(t *testing.T, base string) *Home {
 	return h
 }
 
-// abandon does what the kernel does for an owner that is killed.
+// abandon does what the kernel does for an owner that is killed. To close the file
+// would not do: a program that another test starts at this moment has it open too.
 func abandon(t *testing.T, h *Home) {
 	t.Helper()
-	if err := h.lock.Close(); err != nil {
+	if err := errors.Join(syscall.Flock(int(h.lock.Fd()), syscall.LOCK_UN), h.lock.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
