@@ -156,7 +156,7 @@ func (d *database) compare(ctx context.Context, f *folder, baseline string) (sta
 	if err != nil {
 		return standing{}, err
 	}
-	executor, err := migrate.NewExecutor(d.driver, f, looking{d.revisions}, options...)
+	executor, err := migrate.NewExecutor(blankFirst{d.driver, d.conn}, f, looking{d.revisions}, options...)
 	if err != nil {
 		return standing{}, err
 	}
@@ -236,6 +236,26 @@ func (d *database) begin(ctx context.Context, f *folder, baseline string, s *sta
 	}
 	s.adopt, s.current, s.applied = file, baseline, []string{baseline}
 	return []migrate.ExecutorOption{migrate.WithBaselineVersion(baseline)}, nil
+}
+
+// blankFirst is a driver that does not inspect a database in which nobody has ever made
+// anything, which takes Atlas some ten milliseconds.
+type blankFirst struct {
+	migrate.Driver
+	conn *sql.Conn
+}
+
+// CheckClean holds that there are no tables and the like but for the history. The server
+// numbers what is its own below 16384 (https://www.postgresql.org/docs/current/system-catalog-initial-data.html).
+func (b blankFirst) CheckClean(ctx context.Context, history *migrate.TableIdent) error {
+	var blank bool
+	err := b.conn.QueryRowContext(ctx, `
+		select not exists (select from pg_catalog.pg_namespace where oid >= 16384) and not exists (select from pg_catalog.pg_class where oid >= 16384)
+		   and not exists (select from pg_catalog.pg_type where oid >= 16384) and not exists (select from pg_catalog.pg_proc where oid >= 16384)`).Scan(&blank)
+	if err != nil || blank {
+		return err
+	}
+	return b.Driver.CheckClean(ctx, history)
 }
 
 // looking is a history to which nothing is written.
