@@ -78,21 +78,21 @@ func (s *salvaging) suspects(ctx context.Context, p pair) (suspicion, error) {
 	for groups < pages && groups < mostGroups {
 		groups *= 2
 	}
-	list := suspicion{method: "content", buckets: make([]byte, groups*perGroup/8), own: true}
+	suspects := suspicion{method: "content", buckets: make([]byte, groups*perGroup/8), own: true}
 	few, err := s.fewNew(ctx, p)
 	if err != nil {
-		return list, err
+		return suspects, err
 	}
 	if few {
-		list.method = "xmin"
-		err = s.markKeys(ctx, p, groups, &list)
+		suspects.method = "xmin"
+		err = s.markKeys(ctx, p, groups, &suspects)
 	} else {
-		err = s.markContent(ctx, p, groups, &list)
+		err = s.markContent(ctx, p, groups, &suspects)
 	}
-	if int64(list.count()) > groups*perGroup/2 {
-		list.method, list.buckets = "merge", nil
+	if int64(suspects.count()) > groups*perGroup/2 {
+		suspects.method, suspects.buckets = "merge", nil
 	}
-	return list, err
+	return suspects, err
 }
 
 // mostNested is how many columns are hashed one after the other at most: the
@@ -154,42 +154,45 @@ func (s *salvaging) fewNew(ctx context.Context, p pair) (bool, error) {
 
 // markContent marks the groups whose rows do not have the same content in both
 // databases.
-func (s *salvaging) markContent(ctx context.Context, p pair, groups int64, list *suspicion) error {
+func (s *salvaging) markContent(ctx context.Context, p pair, groups int64, suspects *suspicion) error {
 	query := s.digestQuery(p, groups, p.contentHash(p.counted()), "false")
 	kept, live, err := s.digests(ctx, query, query)
+	if err != nil {
+		return err
+	}
 	for group := range kept {
-		if err == nil && kept[group].all != live[group].all {
-			list.addGroup(int64(group), groups)
+		if kept[group].all != live[group].all {
+			suspects.addGroup(int64(group), groups)
 		}
 	}
-	return err
+	return nil
 }
 
 // markKeys marks the buckets with rows of the replaced database that are fresh, and
 // those in which the rows' keys are not the same in the live database. Keys are if
 // either all are, or all of rows that are neither fresh nor the live database's own:
 // what the two have inserted is then the whole difference.
-func (s *salvaging) markKeys(ctx context.Context, p pair, groups int64, list *suspicion) error {
+func (s *salvaging) markKeys(ctx context.Context, p pair, groups int64, suspects *suspicion) error {
 	kept, live, err := s.digests(ctx, s.digestQuery(p, groups, "", s.since), s.digestQuery(p, groups, "", s.after))
 	if err != nil {
 		return err
 	}
-	list.own = false
+	suspects.own = false
 	for i := range kept {
 		k, l, group := kept[i], live[i], int64(i)
-		list.own = list.own || l.fresh != 0
+		suspects.own = suspects.own || l.fresh != 0
 		for place := range int64(perGroup) {
 			if k.fresh>>place&1 == 1 {
-				list.add(place*groups + group)
+				suspects.add(place*groups + group)
 			}
 		}
 		if k.all == l.all || k.old == l.old {
 			continue
 		}
 		if hash, ok := lone(k, l); ok {
-			list.add(hash & (groups*perGroup - 1))
+			suspects.add(hash & (groups*perGroup - 1))
 		} else {
-			list.addGroup(group, groups)
+			suspects.addGroup(group, groups)
 		}
 	}
 	return nil
