@@ -2,10 +2,14 @@ package auth0
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/medlogistics/phasegate/internal/redact"
+	emulator "github.com/medlogistics/phasegate/internal/sandbox/auth0"
 )
 
 // linkable is a table of n users, none of whom is linked, and the links to write.
@@ -97,4 +101,36 @@ func TestTheHalfThatWasWrittenBackIsToldFromTheOther(t *testing.T) {
 		t.Errorf("%d ids are there, not %d", n, apart/2)
 	}
 	s.exec("rollback")
+}
+
+// The application may lock the same rows in another order: the server ends one of the two.
+func TestLinksAreWrittenThoughTheServerEndsADeadlock(t *testing.T) {
+	t.Parallel()
+	s := sceneOf(t, users(40), emulator.Config{})
+	ctx := context.Background()
+	application, err := pgx.Connect(ctx, s.dsn.Reveal())
+	must(t, err)
+	defer application.Close(ctx)
+	open, links := s.linkable(40)
+	_, err = application.Exec(ctx, "set deadlock_timeout to '1min'") // so that it is not the one that is ended
+	must(t, err)
+	_, err = application.Exec(ctx, "begin; update users set full_name = full_name where id = (select id from users order by id desc limit 1)")
+	must(t, err)
+	linked := make(chan error, 1)
+	go func() {
+		missed, _, err := open.link(ctx, links)
+		if err == nil && len(missed) > 0 {
+			err = fmt.Errorf("%d rows were missed", len(missed))
+		}
+		linked <- err
+	}()
+	eventually(t, "the write-back waits for the row", func() bool {
+		return s.number("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == 1
+	})
+	_, err = application.Exec(ctx, "update users set full_name = full_name; commit")
+	must(t, err)
+	must(t, <-linked)
+	if n := s.number("select count(*) from users where auth0_user_id is not null"); n != 40 {
+		t.Errorf("%d users are linked", n)
+	}
 }

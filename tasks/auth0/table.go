@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/medlogistics/phasegate/internal/pg"
 	"github.com/medlogistics/phasegate/internal/redact"
@@ -70,7 +72,8 @@ func (t *table) close() {
 	}
 }
 
-// do calls act with the connection, and again with a new one if it broke.
+// do calls act with the connection, and again if the server has taken the statement
+// back for the sake of another session's, or with a new connection if it broke.
 func (t *table) do(ctx context.Context, what string, act func(*pgx.Conn) error) error {
 	wait := firstBackoff
 	for try := 1; ; try++ {
@@ -81,18 +84,29 @@ func (t *table) do(ctx context.Context, what string, act func(*pgx.Conn) error) 
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		if !t.conn.IsClosed() || try == tries {
+		if !t.conn.IsClosed() && !takenBack(err) || try == tries {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if err := pause(ctx, wait); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		wait *= 2
+		if !t.conn.IsClosed() {
+			continue
+		}
 		// A failure to connect leaves the closed connection, so the next turn tries again.
 		if conn, err := pg.Connect(ctx, t.dsn); err == nil {
 			t.conn = conn
 		}
 	}
+}
+
+// takenBack tells whether the server has rolled a transaction back, so that it may be
+// repeated: the application's, say, has locked the same rows in another order. See class
+// 40 in https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func takenBack(err error) bool {
+	server, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.HasPrefix(server.Code, "40")
 }
 
 // values are the SQL of what an account takes from its row, but for the password:
