@@ -29,9 +29,10 @@ func (a *app) lint() *cobra.Command {
 		Use:   "lint PATH...",
 		Short: "Say how migrations will go in production, as far as their text tells",
 		Long: `Lint reads migrations, SQL files or directories of them, and prints what locks
-the application out, rewrites tables, loses data or breaks programs, each with
-its place and what to do instead. It runs nothing and asks no server; what a
-statement really does to a database, schema/rehearse shows on a copy.
+the application out, rewrites tables, loses data or breaks programs, and what is
+no statement at all, each with its place and what to do instead. It runs nothing
+and asks no server; what a statement really does to a database, schema/rehearse
+shows on a copy.
 
 A finding that is meant is ignored in front of its statement, with the reason:
   -- phasegate:ignore RULE reason
@@ -69,6 +70,7 @@ func (a *app) lintPaths(paths []string, flags lintFlags) error {
 	}
 	var linter sqllint.Linter
 	counts := map[sqllint.Level]int{}
+	looked := 0
 	for _, path := range files {
 		src, err := os.ReadFile(path)
 		if err != nil {
@@ -79,6 +81,7 @@ func (a *app) lintPaths(paths []string, flags lintFlags) error {
 			linter.Skip(path, string(src))
 			continue
 		}
+		looked++
 		for _, found := range linter.File(path, string(src)) {
 			counts[found.Level]++
 			if err := a.printFinding(found, flags.json); err != nil {
@@ -86,7 +89,7 @@ func (a *app) lintPaths(paths []string, flags lintFlags) error {
 			}
 		}
 	}
-	fmt.Fprintf(a.Err, "%s, %s\n", plural(counts[sqllint.Error], "error"), plural(counts[sqllint.Warning], "warning"))
+	fmt.Fprintf(a.Err, "%s, %s in %s\n", plural(counts[sqllint.Error], "error"), plural(counts[sqllint.Warning], "warning"), plural(looked, "file"))
 	if counts[sqllint.Error] > 0 {
 		return fail(ExitFailed, nil)
 	}

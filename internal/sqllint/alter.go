@@ -13,6 +13,7 @@ func (f *file) alterTable() {
 	f.schema(r)
 	rest = rest.skip("*")
 	for _, action := range rest.split(",") {
+		f.known(action)
 		f.action(r, action)
 	}
 	if !onlyWeak(rest) {

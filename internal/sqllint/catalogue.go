@@ -29,6 +29,7 @@ var catalogue = index(
 	breaksRules,
 	transactionsRules,
 	typesRules,
+	syntaxRules,
 	ignoresRules,
 )
 

@@ -118,6 +118,15 @@ var typesRules = []Rule{
 	},
 }
 
+// What is no SQL.
+var syntaxRules = []Rule{
+	{
+		"syntax-error", Error,
+		"PostgreSQL cannot read it, so that the migration fails; and what stands there is held against no rule",
+		"correct it; schema/rehearse runs every statement on a copy",
+	},
+}
+
 // Directives.
 var ignoresRules = []Rule{
 	{

@@ -22,13 +22,15 @@ const (
 type token struct {
 	kind kind
 	text string
-	pos  int // in the file, in bytes
+	pos  int  // in the file, in bytes
+	open bool // a quote that nothing closes
 }
 
 // A comment is one to the end of a line, or between /* and */.
 type comment struct {
 	text string
 	pos  int
+	open bool // nothing closes it
 }
 
 // lexemes are tried in this order. PostgreSQL's own rules, as far as they decide
@@ -47,8 +49,7 @@ var lexemes = []struct {
 
 var dollar = pattern.Lazy(`^\$(?:[\pL_][\pL\pN_]*)?\$`)
 
-// lex cuts a file into tokens and comments. What cannot be SQL comes out as
-// marks: the server will say what is wrong with it.
+// lex cuts a file into tokens and comments. What cannot be SQL comes out as marks.
 func lex(src string) (tokens []token, comments []comment) {
 	for pos := 0; pos < len(src); {
 		rest := src[pos:]
@@ -57,11 +58,11 @@ func lex(src string) (tokens []token, comments []comment) {
 			pos++
 		case strings.HasPrefix(rest, "--"):
 			line, _, _ := strings.Cut(rest, "\n")
-			comments = append(comments, comment{line, pos})
+			comments = append(comments, comment{text: line, pos: pos})
 			pos += len(line)
 		case strings.HasPrefix(rest, "/*"):
-			end := blockEnd(rest)
-			comments = append(comments, comment{rest[:end], pos})
+			end, closed := blockEnd(rest)
+			comments = append(comments, comment{rest[:end], pos, !closed})
 			pos += end
 		default:
 			t, end := lexeme(rest)
@@ -73,8 +74,8 @@ func lex(src string) (tokens []token, comments []comment) {
 	return tokens, comments
 }
 
-// blockEnd is where a comment ends: they nest.
-func blockEnd(src string) int {
+// blockEnd is where a comment ends, if it does: they nest.
+func blockEnd(src string) (end int, closed bool) {
 	depth := 0
 	for i := 0; i < len(src); {
 		switch {
@@ -83,13 +84,13 @@ func blockEnd(src string) int {
 		case strings.HasPrefix(src[i:], "*/"):
 			depth, i = depth-1, i+2
 			if depth == 0 {
-				return i
+				return i, true
 			}
 		default:
 			i++
 		}
 	}
-	return len(src)
+	return len(src), false
 }
 
 func lexeme(src string) (token, int) {
@@ -99,14 +100,15 @@ func lexeme(src string) (token, int) {
 		if closed {
 			end += len(tag)
 		}
-		return token{kind: text, text: body}, end
+		return token{kind: text, text: body, open: !closed}, end
 	}
 	for _, l := range lexemes {
 		found := l.shape().FindString(src)
 		if found == "" {
 			continue
 		}
-		return token{kind: l.kind, text: clean(l.kind, found)}, len(found)
+		open := l.kind == mark && (found == `'` || found == `"`)
+		return token{kind: l.kind, text: clean(l.kind, found), open: open}, len(found)
 	}
 	return token{kind: mark, text: src[:1]}, 1
 }

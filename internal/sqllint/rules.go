@@ -10,6 +10,7 @@ import (
 // statement holds every rule against the statement.
 func (f *file) statement() {
 	s := f.stmt
+	f.syntax()
 	f.names()
 	f.transactions()
 	f.settings()
@@ -142,6 +143,7 @@ func (f *file) maintain() {
 func (f *file) copies() {
 	if i := f.stmt.index("from", "stdin"); i >= 0 {
 		f.report("ban-copy-from-stdin", f.stmt[i+1], "the rows are expected from the client")
+		f.lost = true // those rows may follow
 	}
 }
 

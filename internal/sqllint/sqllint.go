@@ -4,8 +4,10 @@
 // the version of the server; what a statement really does, a rehearsal shows.
 //
 // The rules are those of squawk, strong_migrations and Atlas that text can tell,
-// by squawk's names where it has one. The limits that schema/apply sets itself,
-// and its way of taking up a file where it was interrupted, are taken for given.
+// by squawk's names where it has one. Of mistakes in the language they find those that
+// show in how a statement begins and in what is left open in it. The limits that
+// schema/apply sets itself, and its way of taking up a file where it was interrupted,
+// are taken for given.
 package sqllint
 
 import (
@@ -62,6 +64,7 @@ type file struct {
 	changes   bool            // whether it has changed the schema of one
 	began     *token          // the begin of a transaction that is open
 	values    []string        // that it adds to enums
+	lost      bool            // what follows is no SQL, or not to be told from it
 	stmt      tokens
 	findings  []Finding
 }
@@ -93,6 +96,7 @@ func (l *Linter) File(name, src string, notes ...Note) []Finding {
 		f.ignore(before, ignores, end, last)
 		end = last
 	}
+	f.comments(comments)
 	if f.began != nil {
 		f.report("ban-uncommitted-transaction", *f.began, "a transaction is begun and not ended")
 	}

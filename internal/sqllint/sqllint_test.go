@@ -94,10 +94,29 @@ func TestWhatLooksLikeAStatementIsNotTakenForOne(t *testing.T) {
 		`select E'it\'s; drop table a.b;', 'a''; drop table x', "drop;table";`,
 		"do $body$ begin execute 'drop table a.b'; end $body$;",
 		"create function a.f() returns void language sql as $$ drop table a.b; $$;",
-		"", ";;", "select $1", "'", `"`, "$$", "/*", "create", "alter table", "drop table", "create index on", "alter table a.b add",
+		"", ";;", "select $1", "alter table", "drop table", "create index on", "alter table a.b add",
 	} {
 		if got := rulesOf(new(Linter).File("m.sql", sql)); got != "" {
 			t.Errorf("%s: %s", sql, got)
+		}
+	}
+}
+
+func TestWhatIsOpenIsSaidOnce(t *testing.T) {
+	for sql, want := range map[string]string{
+		"'":                                    "syntax-error@1:1",
+		`select 1; select "; udpate a`:         "syntax-error@1:18",
+		"do $a$ begin end $b$;\nupdat;":        "syntax-error@1:4",
+		"select 1; /* /* */":                   "syntax-error@1:11",
+		"select ((1);\nselect 2);":             "syntax-error@1:8 syntax-error@2:9",
+		"select 1 from \xff\x00;":              "syntax-error@1:15",
+		"create rule r as on delete to a.t":    "",
+		"create":                               "syntax-error@1:1",
+		"copy a.t from stdin;\n1\tit's\n\\.\n": "ban-copy-from-stdin@1:15",
+		"-- phasegate:ignore syntax-error of a newer server\nfrobnicate a.t;": "",
+	} {
+		if got := rulesOf(new(Linter).File("m.sql", sql)); got != want {
+			t.Errorf("%q: %s, want %s", sql, got, want)
 		}
 	}
 }

@@ -176,7 +176,8 @@ func (r relation) String() string { return strings.TrimPrefix(r.schema+"."+r.nam
 func (r relation) key() string { return cmp.Or(r.schema, "public") + "." + r.name }
 
 // statements cuts tokens at semicolons. The body of a function in SQL, from
-// BEGIN ATOMIC to its END, has semicolons of its own.
+// BEGIN ATOMIC to its END, has semicolons of its own, and so have the commands of a
+// rule, which stand in parentheses.
 func statements(all []token) []tokens {
 	var list []tokens
 	depth, begin := 0, 0
@@ -186,7 +187,7 @@ func statements(all []token) []tokens {
 			depth++
 		case depth > 0 && t.is("end"):
 			depth--
-		case depth == 0 && t.is(";"):
+		case depth == 0 && t.is(";") && !tokens(all[begin:i]).ruling():
 			if i > begin {
 				list = append(list, all[begin:i])
 			}
@@ -197,4 +198,16 @@ func statements(all []token) []tokens {
 		list = append(list, all[begin:])
 	}
 	return list
+}
+
+// ruling tells whether the tokens end among the commands of a rule.
+func (ts tokens) ruling() bool {
+	if !ts.skip("create", "or", "replace").starts("rule") {
+		return false
+	}
+	depth := 0
+	for _, t := range ts {
+		depth += nesting(t)
+	}
+	return depth > 0
 }

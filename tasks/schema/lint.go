@@ -13,9 +13,9 @@ import (
 
 // Lint reads the migrations and finds what their text tells about how they will
 // go in production: locks that keep the application out, rewrites of tables, data
-// that goes, programs that break. phasegate lint does the same at the terminal,
-// and phasegate lint --rules explains the rules. It fails if there is an error;
-// warnings are only counted.
+// that goes, programs that break, and what is no statement at all. phasegate lint does
+// the same at the terminal, and phasegate lint --rules explains the rules. It fails if
+// there is an error; warnings are only counted.
 //
 // A finding that is meant is ignored in front of its statement, with the reason:
 // "-- phasegate:ignore RULE reason". A directive without a reason is an error.
