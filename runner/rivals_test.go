@@ -162,3 +162,42 @@ func TestWhoIsAtWorkIsTold(t *testing.T) {
 		})
 	}
 }
+
+// Another plan or other variables begin another run, but not while somebody is at
+// work on the one before, who may be about to change something.
+func TestNobodyBeginsBesideARunThatChangedNothingYet(t *testing.T) {
+	const looks = `
+version: 1
+name: toy
+env: { WHERE: {} }
+phases:
+  - name: p1
+    steps: [{ id: a, task: toy/look, with: { name: a } }, { id: b, task: toy/look, with: { name: "${{ env.WHERE }}" } }]
+`
+	for what, other := range map[string]func(b *bench){
+		"plan":      func(b *bench) { b.edit(looks + "# edited\n") },
+		"variables": func(b *bench) { b.env(map[string]string{"WHERE": "there"}) },
+	} {
+		for name, open := range places(t) {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				b := newBench(t, looks)
+				b.options.Store = open()
+				b.env(map[string]string{"WHERE": "here"})
+				b.world.when("a", func(ctx context.Context, _ *task.Env) error {
+					rival := *b
+					rival.options.Store = open()
+					other(&rival)
+					_, err := Run(ctx, rival.plan, rival.options)
+					b.saysWho(err)
+					return errors.New("no luck")
+				})
+				first := b.run(t.Context())
+				b.world.when("a", nil)
+				other(b)
+				if second := b.run(t.Context()); second.Status != journal.Done || second.Run == first.Run {
+					t.Errorf("run %s after %s is %s: %s", second.Run, first.Run, second.Status, second.Reason)
+				}
+			})
+		}
+	}
+}

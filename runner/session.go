@@ -48,21 +48,29 @@ func openForRun(ctx context.Context, p *plan.Plan, o Options, first string) (*se
 		return create(ctx, p, o, first)
 	case found.GoingBack():
 		return nil, refuse("phasegate rollback "+p.Path+" completes it", "run %s is being rolled back", found.Run)
-	case found.Resumable() && (o.Run != "" || found.Digest == p.Digest || found.Changed()):
+	case found.Resumable() && (o.Run != "" || found.Changed() || begunOtherwise(found, p, o) == ""):
 		if err := needEarlier(p, found, first); err != nil {
 			return nil, err
 		}
 		return open(ctx, p, o, found.Run)
 	case o.Run == "":
 		if found.Resumable() {
-			o.Log.Warn("an earlier run began with another plan, changed nothing, and is left as it stands",
-				"run", found.Run, "status", string(found.Status))
+			o.Log.Warn("an earlier run began otherwise, changed nothing, and is left as it stands",
+				"run", found.Run, "status", string(found.Status), "other", begunOtherwise(found, p, o))
 		}
 		return create(ctx, p, o, first)
 	case found.Status == journal.Done:
 		return &session{plan: p, options: o, run: o.Run, state: found}, nil
 	}
 	return nil, refuse("start a new run without --run", "run %s has ended: %s", o.Run, found.Status)
+}
+
+// begunOtherwise names what a run began with that is not so any more, or is "".
+func begunOtherwise(run *journal.State, p *plan.Plan, o Options) string {
+	if run.Digest != p.Digest {
+		return "plan"
+	}
+	return changed(run.Variables, o.Environ.Fingerprints(run.Run))
 }
 
 // find returns the state of the plan's newest run that fits, or of the run that
