@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -17,39 +18,36 @@ import (
 	"github.com/medlogistics/phasegate/runner/journal"
 )
 
-// The three ways back of the flagship's schema phase, as a plan may choose them.
-var ways = map[string]string{
-	// Nothing: the plan's own, a swap and a salvage.
-	"swap": ``,
-	// Where a database cannot be renamed. The copy for the salvage is made last.
-	"restore": `
-- { id: stop-again, task: service/stop, with: { service: "${{ env.API_SERVICE }}", url: "${{ env.API_URL }}/health", database: "${{ env.DATABASE_URL }}", timeout: 60s } }
-- { id: keep, task: postgres/stage, with: { dsn: "${{ env.DATABASE_URL }}", method: template, run: "kept_${{ run.id }}" } }
-- { id: put-back, task: postgres/restore, with: { dsn: "${{ env.DATABASE_URL }}", backup: "${{ steps.backup.file }}" } }
-- { id: salvage, task: postgres/salvage, after: [keep], with: { dsn: "${{ env.DATABASE_URL }}", replaced: "${{ steps.keep.database }}" } }
-- { id: start-again, task: service/start, with: { service: "${{ env.API_SERVICE }}", url: "${{ env.API_URL }}/health", timeout: 300s } }
-`,
-	// All writes stay where they are.
-	"revert": `
-- { id: stop-again, task: service/stop, with: { service: "${{ env.API_SERVICE }}", url: "${{ env.API_URL }}/health", timeout: 60s } }
-- id: revert-schema
-  task: schema/revert
-  after: [migrate-schema]
-  with: { dsn: "${{ env.DATABASE_URL }}", dir: ../schema, to: "${{ steps.migrate-schema.from }}", proven: "${{ steps.rehearse-schema.proven }}" }
-- { id: start-again, task: service/start, with: { service: "${{ env.API_SERVICE }}", url: "${{ env.API_URL }}/health", timeout: 300s } }
-`,
-}
-
-const replayPlan = `
-version: 1
-name: replay
-env: { DATABASE_URL: { secret: true }, FILE: { summary: the file of a salvage } }
-phases:
-  - name: replay
-    irreversible: the rows were there before
-    steps:
-      - { id: replay, task: postgres/replay, with: { dsn: "${{ env.DATABASE_URL }}", file: "${{ env.FILE }}" } }
+// takeBack are hooks that take the schema change back and keep all writes where they
+// are.
+const takeBack = `
+rollback:
+  - { id: stop-again, task: service/stop, with: { service: "${{ env.API_SERVICE }}", url: "${{ env.API_URL }}/health", timeout: 60s } }
+  - id: revert-schema
+    task: schema/revert
+    after: [migrate-schema]
+    with: { dsn: "${{ env.DATABASE_URL }}", dir: ../schema, to: "${{ steps.migrate-schema.from }}", proven: "${{ steps.rehearse-schema.proven }}" }
+  - { id: start-again, task: service/start, with: { service: "${{ env.API_SERVICE }}", url: "${{ env.API_URL }}/health", timeout: 300s } }
 `
+
+// pageOnRollbacks returns the two examples of docs/rollback.md: the plan that replays,
+// without its gate, since nobody is there to ask, and the hooks around a restore.
+func pageOnRollbacks(t *testing.T) (replay, restore string) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/rollback.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of YAML, want 2", len(blocks))
+	}
+	gate := regexp.MustCompile("(?m)^    gates:\n      - .*gate/approval.*\n")
+	if replay = gate.ReplaceAllString(blocks[0][1], ""); replay == blocks[0][1] {
+		t.Fatal("the plan asks nobody")
+	}
+	return replay, blocks[1][1]
+}
 
 // proofSize is how many users the proof's database has, and how many of them
 // move to the tenant. A million users are two gigabytes. The emulator's tenant
@@ -81,13 +79,19 @@ func TestEveryWrittenRowIsInTheDatabaseOrInTheSalvage(t *testing.T) {
 	s.environ = append(s.environ, fmt.Sprintf("USERS_WHERE=id <= (select id from users order by id offset %d limit 1)", moved-1))
 	s.enlarge(users)
 	_, before := s.written()
+	replayPlan, aroundRestore := pageOnRollbacks(t)
 	replay := filepath.Join(filepath.Dir(s.plan), "replay.yaml")
 	if err := os.WriteFile(replay, []byte(replayPlan), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	original := s.plan
-	for _, way := range []string{"swap", "restore", "revert"} {
-		s.plan = s.goingBackBy(original, way)
+	for _, back := range []struct{ way, hooks string }{
+		{"swap", ""}, // the plan's own, with a salvage
+		{"restore", aroundRestore},
+		{"revert", takeBack},
+	} {
+		way := back.way
+		s.plan = s.goingBackBy(original, way, back.hooks)
 		w := s.write(4)
 		w.reach(20)
 		s.phasegate(ExitDone, "run", s.plan)
@@ -106,7 +110,7 @@ func TestEveryWrittenRowIsInTheDatabaseOrInTheSalvage(t *testing.T) {
 		rows, all := s.written()
 		w.balance(way, rows, saved, all-before)
 		if len(saved) > 0 {
-			s.environ = append(s.environ[:1], fmt.Sprint("FILE=", receipts["salvage"]["file"]))
+			s.environ = append(s.environ[:1], fmt.Sprint("SALVAGE_FILE=", receipts["salvage"]["file"]))
 			s.phasegate(ExitDone, "run", replay)
 			rows, all = s.written()
 			w.balance(way+" and replay", rows, nil, all-before)
@@ -182,8 +186,9 @@ func (s *stage) forgetWritten() {
 	}
 }
 
-// goingBackBy writes a copy of the plan whose schema phase goes back that way.
-func (s *stage) goingBackBy(file, way string) string {
+// goingBackBy writes a copy of the plan whose schema phase goes back that way, by
+// these hooks where there are any.
+func (s *stage) goingBackBy(file, way, hooks string) string {
 	s.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -195,12 +200,11 @@ func (s *stage) goingBackBy(file, way string) string {
 	}
 	plan["name"] = "back-by-" + way
 	for _, phase := range plan["phases"].([]any) {
-		if phase := phase.(map[string]any); phase["name"] == "schema" && ways[way] != "" {
-			var hooks []any
-			if err := yaml.Unmarshal([]byte(ways[way]), &hooks); err != nil {
+		if phase := phase.(map[string]any); phase["name"] == "schema" && hooks != "" {
+			delete(phase, "rollback")
+			if err := yaml.Unmarshal([]byte(hooks), &phase); err != nil {
 				s.Fatal(err)
 			}
-			phase["rollback"] = hooks
 		}
 	}
 	if text, err = yaml.Marshal(plan); err != nil {

@@ -86,29 +86,38 @@ func TestTargetsInTheDocumentsAreInTheMakefile(t *testing.T) {
 func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)]+)\)`)
-	for name, text := range documents(t) {
+	pages := documents(t)
+	for name, text := range pages {
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
 			target, fragment, _ := strings.Cut(match[1], "#")
-			switch {
-			case strings.Contains(target, "://"):
-			case target == "":
-				if !hasHeading(text, fragment) {
-					t.Errorf("%s has no heading for #%s", name, fragment)
-				}
-			default:
-				if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), target)); err != nil {
-					t.Errorf("%s: %v", name, err)
-				}
+			if strings.Contains(target, "://") {
+				continue
+			}
+			page := name
+			if target != "" {
+				page = filepath.ToSlash(filepath.Join(filepath.Dir(name), target))
+			}
+			if _, err := os.Stat(filepath.Join(root, page)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if fragment != "" && !hasHeading(pages[page], fragment) {
+				t.Errorf("%s links to a heading of %s for #%s, which is not there", name, page, fragment)
 			}
 		}
 	}
 }
 
-// hasHeading tells whether one of the page's headings gets that anchor.
+// hasHeading tells whether one of the page's headings gets that anchor, as GitHub
+// makes them: in lower case, without punctuation, with dashes for spaces.
 func hasHeading(text, anchor string) bool {
+	punctuation := regexp.MustCompile(`[^\pL\pN _-]`)
 	for line := range strings.Lines(text) {
-		heading, ok := strings.CutPrefix(line, "## ")
-		if ok && strings.ToLower(strings.ReplaceAll(strings.TrimSpace(heading), "/", "")) == anchor {
+		heading, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if !ok || !strings.HasPrefix(line, "#") {
+			continue
+		}
+		slug := punctuation.ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), "")
+		if strings.ReplaceAll(slug, " ", "-") == anchor {
 			return true
 		}
 	}

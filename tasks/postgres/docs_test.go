@@ -74,3 +74,45 @@ func TestBackupIsRestoredByHandAsThePageSays(t *testing.T) {
 		t.Errorf("left %q", left)
 	}
 }
+
+// TestSalvagedRowsAreBroughtBackByHandAsThePageSays runs every command of docs/rollback.md.
+func TestSalvagedRowsAreBroughtBackByHandAsThePageSays(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/rollback.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("%d blocks of commands, want 3", len(blocks))
+	}
+	r := rollBack(t, "create table users (id int primary key, email text); insert into users select i from generate_series(1, 9) i",
+		"update users set email = 'x' where id < 4; delete from users where id = 9; insert into users values (10)")
+	found := r.run(r.salvage())
+	env, err := pg.Env(r.live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	psql, err := pg.Tool("psql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "PATH="+filepath.Dir(psql)+":"+os.Getenv("PATH"), "FILE="+found.File, "SQL="+found.SQLFile, "REPLACED="+r.swap.Replaced)
+	var said []string
+	for _, block := range blocks {
+		out, err := command.Command{Argv: []string{"bash", "-euo", "pipefail", "-c", block[1]}, Env: env}.Output(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", block[1], err)
+		}
+		said = append(said, strings.Join(strings.Fields(out), " "))
+	}
+	if want := "1 public.users delete 1 public.users insert 3 public.users update"; said[0] != want || said[1]+said[2] != "" {
+		t.Errorf("they printed %q, want %q", said, want)
+	}
+	if rows := value[string](t, r.live, "select string_agg(id || coalesce(email, ''), ' ' order by id) from users"); rows != "1x 2x 3x 4 5 6 7 8 10" {
+		t.Errorf("the live database has %s", rows)
+	}
+	if n := value[int](t, r.live, "select count(*)::int from pg_database where datname = '"+r.swap.Replaced+"'"); n != 0 {
+		t.Error("the replaced database is still there")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -204,12 +205,27 @@ func (s *Salvage) Run(ctx context.Context, env *task.Env) (SalvageReceipt, error
 	if err != nil {
 		return SalvageReceipt{}, fmt.Errorf("salvage what was written to database %s: %w", s.Replaced, err)
 	}
-	if receipt.Unsure > 0 {
-		env.Log.Warn("rows that only the live database has were written after the swap: inserted, or deleted before it and updated after it, which nothing tells apart",
-			"rows", receipt.Unsure, "file", receipt.UnsureFile)
-	}
+	receipt.tell(env.Log)
 	receipt.TookMS = time.Since(started).Milliseconds()
 	return receipt, env.Save(salvageState{receipt, state.Opened})
+}
+
+// tell says what a person has to do something about.
+func (r *SalvageReceipt) tell(log *slog.Logger) {
+	if r.Inserted+r.Updated+r.Deleted > 0 {
+		log.Warn("rows were written since the copy, and the live database does not have them: postgres/replay applies them from the file, or psql from sql_file",
+			"inserted", r.Inserted, "updated", r.Updated, "deleted", r.Deleted, "file", r.File, "sql_file", r.SQLFile)
+	}
+	if r.Both > 0 {
+		log.Warn("rows were written in both databases: the live one keeps its own, and the file has the others", "rows", r.Both, "file", r.File)
+	}
+	if r.Dropped > 0 {
+		log.Warn("there were rows and values in tables and columns that the live database does not have", "rows", r.Dropped, "file", r.DroppedFile)
+	}
+	if r.Unsure > 0 {
+		log.Warn("rows that only the live database has were written after the swap: inserted, or deleted before it and updated after it, which nothing tells apart",
+			"rows", r.Unsure, "file", r.UnsureFile)
+	}
 }
 
 // whole tells whether the files of a receipt are what they were.

@@ -115,6 +115,9 @@ func (r *Revert) Run(ctx context.Context, env *task.Env) (Reverted, error) {
 	if err != nil {
 		return Reverted{From: receipt.From, To: receipt.From, Versions: []string{}, DurationMS: receipt.DurationMS}, err
 	}
+	if receipt.KeptRows > 0 {
+		env.Log.Warn("rows and values that the schema has no place for any more are in files", "rows", receipt.KeptRows, "list", receipt.Kept)
+	}
 	return receipt, nil
 }
 
