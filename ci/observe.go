@@ -1,6 +1,7 @@
 package ci
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -45,6 +46,14 @@ func (o *Observer) Event(e journal.Event) {
 				e.Phase, took(e.DowntimeMS), took(e.BudgetMS)))
 		}
 	}
+}
+
+// Warn annotates a warning, of a step or, if that is "", of the run. It may hold no
+// secrets. In the log it lies in the step's group, which nobody unfolds.
+func (o *Observer) Warn(step, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.annotate("warning", step, cmp.Or(step, "phasegate"), text)
 }
 
 // mark annotates a step that did not come to its end, at its place in the plan.

@@ -86,10 +86,14 @@ func TestWhatWentWrongIsMarkedAtThePlaceInTheRepository(t *testing.T) {
 	for _, e := range told(2) {
 		observer.Event(e)
 	}
+	observer.Warn("step-2", "rows are in a file")
+	observer.Warn("", "an earlier run is left")
 	file := filepath.Base(here) + "/move.yaml"
 	for _, want := range []string{
 		"::error file=" + file + ",line=7,col=9,title=change/step-1 failed::why not\n",
 		"::error title=downtime::phase change: users were without the service for 1m1.5s of 1m0s\n",
+		"::warning file=" + file + ",line=7,col=9,title=step-2::rows are in a file\n",
+		"::warning title=phasegate::an earlier run is left\n",
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, log)

@@ -109,6 +109,9 @@ func (a *app) inJob(ctx context.Context, p *plan.Plan, o *runner.Options) (func(
 		}
 		return p.Path, 0, 0
 	})
+	if log, ok := o.Log.Handler().(*lineHandler); ok {
+		log.warned = func(step, text string) { observer.Warn(step, o.Mask(text)) }
+	}
 	o.Observe, o.Reviews, o.Driver = both(o.Observe, observer.Event), a.job.Reviews, driver
 	return func(state *journal.State) {
 		if state == nil {

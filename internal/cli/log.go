@@ -12,19 +12,15 @@ import (
 	"github.com/medlogistics/phasegate/internal/redact"
 )
 
-// logger writes to standard error without the secrets: warnings as lines like the
-// others there, or, where somebody asked for more than those, whole records with
-// their time.
+// logger writes to standard error without the secrets, with the time where somebody
+// asked for more than warnings.
 func (a *app) logger(mask *redact.Masker) *slog.Logger {
 	var to io.Writer = a.Err
 	if a.Live {
 		to = overwriting{a.Err}
 	}
-	to = redact.NewWriter(to, mask)
-	if a.level < slog.LevelWarn {
-		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: a.level}))
-	}
-	return slog.New(newLineHandler(to, a.level, a.Live && a.NoColor == ""))
+	s := &shared{to: redact.NewWriter(to, mask), colour: a.Live && a.NoColor == "", timed: a.level < slog.LevelWarn}
+	return slog.New(newLineHandler(s, a.level))
 }
 
 // A lineHandler writes a record as a line like those of the steps: its level, the
@@ -37,14 +33,16 @@ type lineHandler struct {
 
 // shared is what a handler has in common with those that it was made from.
 type shared struct {
-	mu     sync.Mutex
 	to     io.Writer
 	colour bool
+	timed  bool
+	warned func(step, text string) // is told of every warning; nil if nobody is
+
+	mu     sync.Mutex
 	buffer bytes.Buffer
 }
 
-func newLineHandler(to io.Writer, level slog.Level, colour bool) *lineHandler {
-	s := &shared{to: to, colour: colour}
+func newLineHandler(s *shared, level slog.Level) *lineHandler {
 	return &lineHandler{s, slog.NewTextHandler(&s.buffer, &slog.HandlerOptions{Level: level, ReplaceAttr: besides}), ""}
 }
 
@@ -75,14 +73,17 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 		level = styled(yellow, level)
 	}
 	line := "  " + level + " "
+	if h.timed {
+		line += r.Time.Format("15:04:05.000 ")
+	}
 	if h.step != "" {
 		line += fmt.Sprintf("%-22s  ", h.step)
 	}
-	line += r.Message
-	if h.buffer.Len() > 1 { // more than its newline
-		line += "  " + strings.TrimSpace(h.buffer.String())
+	text := strings.TrimSpace(r.Message + "  " + h.buffer.String())
+	if h.warned != nil && r.Level >= slog.LevelWarn {
+		h.warned(h.step, text)
 	}
-	_, err := io.WriteString(h.to, line+"\n")
+	_, err := io.WriteString(h.to, line+text+"\n")
 	return err
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"log/slog"
+	"regexp"
 	"testing"
 )
 
@@ -28,9 +29,25 @@ func TestAWarningIsALineLikeThoseOfTheSteps(t *testing.T) {
 		{slog.LevelError, func(l *slog.Logger) { l.Warn("chatter") }, ""},
 	} {
 		var out bytes.Buffer
-		c.log(slog.New(newLineHandler(&out, c.level, false)))
+		c.log(slog.New(newLineHandler(&shared{to: &out}, c.level)))
 		if out.String() != c.want {
 			t.Errorf("%q, want %q", out.String(), c.want)
 		}
+	}
+}
+
+func TestAWarningIsToldAndALineHasItsTimeWhereMoreThanWarningsAre(t *testing.T) {
+	var out bytes.Buffer
+	told := ""
+	s := &shared{to: &out, timed: true, warned: func(step, text string) { told += step + ": " + text + "\n" }}
+	log := slog.New(newLineHandler(s, slog.LevelDebug)).With("step", "salvage")
+	log.Debug("chatter")
+	log.Warn("it is kept", "rows", 3)
+	if told != "salvage: it is kept  rows=3\n" {
+		t.Errorf("told %q", told)
+	}
+	line := regexp.MustCompile(`^  debug \d\d:\d\d:\d\d\.\d{3} salvage                 chatter\n  warn  \d\d:`)
+	if !line.MatchString(out.String()) {
+		t.Errorf("%q", out.String())
 	}
 }
