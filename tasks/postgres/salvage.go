@@ -198,6 +198,7 @@ func (s *Salvage) Run(ctx context.Context, env *task.Env) (SalvageReceipt, error
 	}
 	defer lock.Release()
 	if whole(state.SalvageReceipt) {
+		state.tell(env.Log)
 		return state.SalvageReceipt, task.Skip("salvaged to " + state.File + " by an earlier call")
 	}
 	state.Database, state.Replaced = config.Database, s.Replaced
@@ -220,7 +221,7 @@ func (r *SalvageReceipt) tell(log *slog.Logger) {
 		log.Warn("rows were written in both databases: the live one keeps its own, and the file has the others", "rows", r.Both, "file", r.File)
 	}
 	if r.Dropped > 0 {
-		log.Warn("there were rows and values in tables and columns that the live database does not have", "rows", r.Dropped, "file", r.DroppedFile)
+		log.Warn("rows and values of tables and columns that the live database does not have are in a file", "rows", r.Dropped, "file", r.DroppedFile)
 	}
 	if r.Unsure > 0 {
 		log.Warn("rows that only the live database has were written after the swap: inserted, or deleted before it and updated after it, which nothing tells apart",

@@ -427,6 +427,32 @@ func TestSalvageOfKeysThatAreGenerated(t *testing.T) {
 	}
 }
 
+// "Everything was taken back" is not all that a person has to know.
+func TestSalvageTellsWhatAPersonHasToDo(t *testing.T) {
+	t.Parallel()
+	for writes, want := range map[string][]string{
+		"":                              nil,
+		"insert into t values (2, 'b')": {"postgres/replay applies them", "inserted=1 updated=0 deleted=0", ".ndjson sql_file="},
+		"update t set v = 'c'; alter table t add column w int; update t set w = 7": {"inserted=0 updated=1 deleted=0", "does not have are in a file", "-dropped.ndjson"},
+	} {
+		r := rollBack(t, "create table t (id int primary key, v text); insert into t values (1, 'a')", writes)
+		var log bytes.Buffer
+		env := tasktest.Env(t)
+		env.Log = slog.New(slog.NewTextHandler(&log, nil))
+		if _, err := r.salvage().Run(t.Context(), env); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range want {
+			if !strings.Contains(log.String(), part) {
+				t.Errorf("after %q the log lacks %q:\n%s", writes, part, &log)
+			}
+		}
+		if want == nil && log.Len() > 0 {
+			t.Errorf("nothing was written, and it says:\n%s", &log)
+		}
+	}
+}
+
 func TestSalvageTellsOfLargeObjects(t *testing.T) {
 	t.Parallel()
 	r := rollBack(t, "select lo_from_bytea(i::oid, decode(repeat('ab', 70000), 'hex')) from generate_series(100001, 100100) i; create table t (id int primary key)", `

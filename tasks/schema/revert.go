@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +27,9 @@ import (
 //
 // Rows of tables and values of columns that the old schema has no place for are
 // not lost, nor are those of a column that gets another type: they are in CSV files
-// in the run's directory, written before the transaction ends. What a reverse migration overwrites or deletes by an UPDATE or
-// DELETE of its own, in tables that stay, is not in them. Stop the application
-// first, or have it wait: nobody writes to the tables concerned from the time at
+// in the run's directory, written before the transaction ends. What a reverse
+// migration overwrites or deletes by an UPDATE or DELETE of its own, in tables that
+// stay, is not in them. Stop the application first, or have it wait: nobody writes to the tables concerned from the time at
 // which their rows are copied until the end, and nobody reads them while the
 // reverse migrations run, which they do twice, first to see what they take away.
 // A transaction that reads such a table during the copy and then writes to it makes
@@ -104,6 +105,7 @@ func (r *Revert) Run(ctx context.Context, env *task.Env) (Reverted, error) {
 	}
 	if len(files) == 0 {
 		if known {
+			receipt.tell(env.Log)
 			return receipt, nil
 		}
 		return Reverted{From: latest(history), To: latest(history), Versions: []string{}},
@@ -115,10 +117,15 @@ func (r *Revert) Run(ctx context.Context, env *task.Env) (Reverted, error) {
 	if err != nil {
 		return Reverted{From: receipt.From, To: receipt.From, Versions: []string{}, DurationMS: receipt.DurationMS}, err
 	}
-	if receipt.KeptRows > 0 {
-		env.Log.Warn("rows and values that the schema has no place for any more are in files", "rows", receipt.KeptRows, "list", receipt.Kept)
-	}
+	receipt.tell(env.Log)
 	return receipt, nil
+}
+
+// tell says where the rows are that nobody finds in the database any more.
+func (r *Reverted) tell(log *slog.Logger) {
+	if r.KeptRows > 0 {
+		log.Warn("rows and values that the schema has no place for any more are in files", "rows", r.KeptRows, "list", r.Kept)
+	}
 }
 
 // revert runs the files and fills in what was kept. The receipt is saved before

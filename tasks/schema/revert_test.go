@@ -1,8 +1,10 @@
 package schema_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,10 +90,15 @@ func TestTheSchemaGoesBackAndEveryWriteStays(t *testing.T) {
 	}
 	do(t, dsn, "insert into wards values (2, 'B2', 7); insert into beds values (10, 1), (11, 2); update wards set name = 'A0' where id = 1")
 
+	var log bytes.Buffer
 	env := tasktest.Env(t)
+	env.Log = slog.New(slog.NewTextHandler(&log, nil))
 	r, err := revert(dsn, dir, "1", proven).Run(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if said := "are in files\" rows=3 list=" + r.Kept; !strings.Contains(log.String(), said) {
+		t.Errorf("the log lacks %q:\n%s", said, &log)
 	}
 	if r.From != "3" || r.To != "1" || r.Reverted != 2 || !slices.Equal(r.Versions, []string{"3", "2"}) || r.KeptRows != 3 {
 		t.Errorf("receipt %+v", r)
