@@ -72,16 +72,21 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	if h.colour {
 		level = styled(yellow, level)
 	}
+	step := h.step
+	r.Attrs(func(a slog.Attr) bool {
+		step = stepIn(step, a)
+		return true
+	})
 	line := "  " + level + " "
 	if h.timed {
 		line += r.Time.Format("15:04:05.000 ")
 	}
-	if h.step != "" {
-		line += fmt.Sprintf("%-22s  ", h.step)
+	if step != "" {
+		line += fmt.Sprintf("%-22s  ", step)
 	}
 	text := strings.TrimSpace(r.Message + "  " + h.buffer.String())
 	if h.warned != nil && r.Level >= slog.LevelWarn {
-		h.warned(h.step, text)
+		h.warned(step, text)
 	}
 	_, err := io.WriteString(h.to, line+text+"\n")
 	return err
@@ -90,11 +95,17 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	step := h.step
 	for _, a := range attrs {
-		if a.Key == "step" {
-			step = a.Value.String()
-		}
+		step = stepIn(step, a)
 	}
 	return &lineHandler{h.shared, h.attributes.WithAttrs(attrs), step}
+}
+
+// stepIn is the step that the attribute names, or the one before.
+func stepIn(before string, a slog.Attr) string {
+	if a.Key == "step" {
+		return a.Value.String()
+	}
+	return before
 }
 
 func (h *lineHandler) WithGroup(name string) slog.Handler {

@@ -22,6 +22,10 @@ func TestAWarningIsALineLikeThoseOfTheSteps(t *testing.T) {
 			"  error put-back                no luck\n",
 		},
 		{
+			slog.LevelWarn, func(l *slog.Logger) { l.Warn("step failed, will be tried again", "step", "put-back", "wait", "1s") },
+			"  warn  put-back                step failed, will be tried again  wait=1s\n",
+		},
+		{
 			slog.LevelWarn, func(l *slog.Logger) { l.WithGroup("of").Warn("it is kept", "phase", "p") },
 			"  warn  it is kept  of.phase=p\n",
 		},
