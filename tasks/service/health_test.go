@@ -41,7 +41,7 @@ func TestHealthIsWhatThePageSays(t *testing.T) {
 				_, _ = io.WriteString(w, c.body)
 			}))
 			defer server.Close()
-			healthy := &service.Healthy{URL: task.URL(server.URL), Expect: c.expect, Timeout: 100 * time.Millisecond}
+			healthy := &service.Healthy{URL: task.URL(server.URL), Expect: c.expect, Timeout: 2 * time.Second}
 			receipt, err := healthy.Run(t.Context(), tasktest.Env(t))
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
@@ -50,6 +50,25 @@ func TestHealthIsWhatThePageSays(t *testing.T) {
 				t.Errorf("receipt %+v", receipt)
 			}
 		})
+	}
+}
+
+// A last look that the end of the time cuts short takes nothing from the answer before.
+func TestTheReceiptHasTheLastAnswer(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 1 {
+			<-r.Context().Done()
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	healthy := &service.Healthy{URL: task.URL(server.URL), Timeout: 3 * time.Second}
+	receipt, err := healthy.Run(t.Context(), tasktest.Env(t))
+	if err == nil || !strings.Contains(err.Error(), "status 503") || receipt.Status != 503 || receipt.Looks != 2 {
+		t.Errorf("receipt %+v, error %v", receipt, err)
 	}
 }
 

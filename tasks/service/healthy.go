@@ -23,7 +23,7 @@ type Healthy struct {
 type Health struct {
 	URL       string `json:"url"`        // the page that was asked, without its query
 	Status    int    `json:"status"`     // HTTP status of the last answer
-	LatencyMS int64  `json:"latency_ms"` // duration of the last request, in milliseconds
+	LatencyMS int64  `json:"latency_ms"` // duration of the request that it answered, in milliseconds
 	Looks     int    `json:"looks"`      // how often it was asked
 }
 
@@ -54,7 +54,9 @@ func (h *Healthy) Run(ctx context.Context, _ *task.Env) (Health, error) {
 	err = poll(within, 250*time.Millisecond, func(within context.Context) error {
 		answer, err := page.look(within)
 		receipt.Looks++
-		receipt.Status, receipt.LatencyMS = answer.Status, answer.Latency.Milliseconds()
+		if answer.Status != 0 {
+			receipt.Status, receipt.LatencyMS = answer.Status, answer.Latency.Milliseconds()
+		}
 		return err
 	})
 	if ctx.Err() != nil {
