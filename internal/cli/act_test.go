@@ -113,16 +113,16 @@ func emptyRepository(t *testing.T, state string, reviews ...http.HandlerFunc) *a
 	return r
 }
 
-// slowToFail puts a phasegate before the real one that ends a second later when it
-// fails: of a step that fails act drops what it has not read from its terminal yet.
+// slowToFail puts a shell before the real one that ends a second later when it fails:
+// of a step that fails act drops what it has not read from its terminal yet.
 func (r *acted) slowToFail() {
 	r.Helper()
-	program, err := exec.LookPath("phasegate")
+	shell, err := exec.LookPath("bash")
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.write("bin/phasegate", fmt.Sprintf("#!/bin/sh\n%s \"$@\" && exit\ncode=$?\nsleep 1\nexit $code\n", program))
-	if err := os.Chmod(r.path("bin", "phasegate"), 0o700); err != nil {
+	r.write("bin/bash", fmt.Sprintf("#!/bin/sh\n%s \"$@\" && exit\ncode=$?\nsleep 1\nexit $code\n", shell))
+	if err := os.Chmod(r.path("bin", "bash"), 0o700); err != nil {
 		r.Fatal(err)
 	}
 }
