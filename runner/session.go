@@ -48,16 +48,17 @@ func openForRun(ctx context.Context, p *plan.Plan, o Options, first string) (*se
 		return create(ctx, p, o, first)
 	case found.GoingBack():
 		return nil, refuse("phasegate rollback "+p.Path+" completes it", "run %s is being rolled back", found.Run)
-	case found.Resumable() && (o.Run != "" || found.Changed() || begunOtherwise(found, p, o) == ""):
+	case found.Resumable():
+		if other := begunOtherwise(found, p, o); other != "" && o.Run == "" && !found.Changed() {
+			o.Log.Warn("an earlier run began otherwise, changed nothing, and is left as it stands",
+				"run", found.Run, "status", string(found.Status), "other", other)
+			return create(ctx, p, o, first)
+		}
 		if err := needEarlier(p, found, first); err != nil {
 			return nil, err
 		}
 		return open(ctx, p, o, found.Run)
 	case o.Run == "":
-		if found.Resumable() {
-			o.Log.Warn("an earlier run began otherwise, changed nothing, and is left as it stands",
-				"run", found.Run, "status", string(found.Status), "other", begunOtherwise(found, p, o))
-		}
 		return create(ctx, p, o, first)
 	case found.Status == journal.Done:
 		return &session{plan: p, options: o, run: o.Run, state: found}, nil

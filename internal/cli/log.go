@@ -19,20 +19,20 @@ func (a *app) logger(mask *redact.Masker) *slog.Logger {
 	if a.Live {
 		to = overwriting{a.Err}
 	}
-	s := &shared{to: redact.NewWriter(to, mask), colour: a.Live && a.NoColor == "", timed: a.level < slog.LevelWarn}
+	s := &lineSink{to: redact.NewWriter(to, mask), colour: a.Live && a.NoColor == "", timed: a.level < slog.LevelWarn}
 	return slog.New(newLineHandler(s, a.level))
 }
 
 // A lineHandler writes a record as a line like those of the steps: its level, the
 // step that it is of, the message, and behind it what else there is as key=value.
 type lineHandler struct {
-	*shared
+	*lineSink
 	attributes slog.Handler // writes key=value into the buffer
 	step       string
 }
 
-// shared is what a handler has in common with those that it was made from.
-type shared struct {
+// A lineSink is what a handler has in common with those that it was made from.
+type lineSink struct {
 	to     io.Writer
 	colour bool
 	timed  bool
@@ -42,7 +42,7 @@ type shared struct {
 	buffer bytes.Buffer
 }
 
-func newLineHandler(s *shared, level slog.Level) *lineHandler {
+func newLineHandler(s *lineSink, level slog.Level) *lineHandler {
 	return &lineHandler{s, slog.NewTextHandler(&s.buffer, &slog.HandlerOptions{Level: level, ReplaceAttr: besides}), ""}
 }
 
@@ -97,7 +97,7 @@ func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		step = stepIn(step, a)
 	}
-	return &lineHandler{h.shared, h.attributes.WithAttrs(attrs), step}
+	return &lineHandler{h.lineSink, h.attributes.WithAttrs(attrs), step}
 }
 
 // stepIn is the step that the attribute names, or the one before.
@@ -109,7 +109,7 @@ func stepIn(before string, a slog.Attr) string {
 }
 
 func (h *lineHandler) WithGroup(name string) slog.Handler {
-	return &lineHandler{h.shared, h.attributes.WithGroup(name), h.step}
+	return &lineHandler{h.lineSink, h.attributes.WithGroup(name), h.step}
 }
 
 // overwriting writes over the moving line, which is drawn again below.

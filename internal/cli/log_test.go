@@ -33,7 +33,7 @@ func TestAWarningIsALineLikeThoseOfTheSteps(t *testing.T) {
 		{slog.LevelError, func(l *slog.Logger) { l.Warn("chatter") }, ""},
 	} {
 		var out bytes.Buffer
-		c.log(slog.New(newLineHandler(&shared{to: &out}, c.level)))
+		c.log(slog.New(newLineHandler(&lineSink{to: &out}, c.level)))
 		if out.String() != c.want {
 			t.Errorf("%q, want %q", out.String(), c.want)
 		}
@@ -43,7 +43,7 @@ func TestAWarningIsALineLikeThoseOfTheSteps(t *testing.T) {
 func TestAWarningIsToldAndALineHasItsTimeWhereMoreThanWarningsAre(t *testing.T) {
 	var out bytes.Buffer
 	told := ""
-	s := &shared{to: &out, timed: true, warned: func(step, text string) { told += step + ": " + text + "\n" }}
+	s := &lineSink{to: &out, timed: true, warned: func(step, text string) { told += step + ": " + text + "\n" }}
 	log := slog.New(newLineHandler(s, slog.LevelDebug)).With("step", "salvage")
 	log.Debug("chatter")
 	log.Warn("it is kept", "rows", 3)

@@ -13,7 +13,7 @@ func (f *file) alterTable() {
 	f.schema(r)
 	rest = rest.skip("*")
 	for _, action := range rest.split(",") {
-		f.known(action)
+		f.knownAction(action)
 		f.action(r, action)
 	}
 	if !onlyWeak(rest) {

@@ -96,7 +96,7 @@ func (l *Linter) File(name, src string, notes ...Note) []Finding {
 		f.ignore(before, ignores, end, last)
 		end = last
 	}
-	f.comments(comments)
+	f.readable(comments)
 	if f.began != nil {
 		f.report("ban-uncommitted-transaction", *f.began, "a transaction is begun and not ended")
 	}

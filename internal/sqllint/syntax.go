@@ -81,11 +81,11 @@ func (f *file) begins() {
 // actions are the first words of what ALTER TABLE does. See
 // https://www.postgresql.org/docs/current/sql-altertable.html.
 var actions = strings.Fields(`
-	add alter attach cluster detach disable drop enable force inherit merge no not of owner rename replica reset set split
+	add alter attach cluster detach disable drop enable force inherit merge no not of options owner rename replica reset set split
 	validate`)
 
-// known holds that an action of ALTER TABLE is one.
-func (f *file) known(action tokens) {
+// knownAction holds that an action of ALTER TABLE is one.
+func (f *file) knownAction(action tokens) {
 	switch {
 	case f.lost, len(action) == 0:
 	case action[0].kind != word:
@@ -95,8 +95,8 @@ func (f *file) known(action tokens) {
 	}
 }
 
-// comments holds that they are closed, and that the file is text.
-func (f *file) comments(comments []comment) {
+// readable holds that comments are closed, and that the file is text.
+func (f *file) readable(comments []comment) {
 	for _, c := range comments {
 		if c.open && !f.lost {
 			f.add("syntax-error", c.pos, "the comment is not closed")

@@ -12,6 +12,22 @@ import (
 	"github.com/medlogistics/phasegate/internal/tasktest"
 )
 
+// commandsOf returns the blocks of shell commands of a page.
+func commandsOf(t *testing.T, page string, want int) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, match[1])
+	}
+	if len(blocks) != want {
+		t.Fatalf("%s has %d blocks of commands, want %d", page, len(blocks), want)
+	}
+	return blocks
+}
+
 // TestBackupIsRestoredByHandAsThePageSays runs every command of docs/backup.md.
 func TestBackupIsRestoredByHandAsThePageSays(t *testing.T) {
 	t.Parallel()
@@ -20,14 +36,7 @@ func TestBackupIsRestoredByHandAsThePageSays(t *testing.T) {
 			t.Skipf("%s is not installed", program)
 		}
 	}
-	page, err := os.ReadFile("../../docs/backup.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 6 {
-		t.Fatalf("%d blocks of commands, want 6", len(blocks))
-	}
+	blocks := commandsOf(t, "backup.md", 6)
 	dsn, key := database(t, smaller), ageKey(t)
 	plain, err := backup(dsn, t.TempDir()).Run(t.Context(), tasktest.Env(t))
 	if err != nil {
@@ -50,16 +59,16 @@ func TestBackupIsRestoredByHandAsThePageSays(t *testing.T) {
 	}
 	env = append(env, "PATH="+filepath.Dir(dump)+":"+os.Getenv("PATH"), "FILE="+plain.File, "SEALED="+sealed.File, "KEY="+key.file)
 	for _, block := range blocks {
-		shell := []string{"bash", "-euo", "pipefail", "-c", block[1]}
-		if strings.Contains(block[1], "--list") { // which ends when it has read the list, with more behind it in the pipe
-			shell = []string{"bash", "-eu", "-c", block[1]}
+		shell := []string{"bash", "-euo", "pipefail", "-c", block}
+		if strings.Contains(block, "--list") { // which ends when it has read the list, with more behind it in the pipe
+			shell = []string{"bash", "-eu", "-c", block}
 		}
 		out, err := command.Command{Argv: shell, Env: env, Dir: dir}.Output(t.Context())
 		if err != nil {
-			t.Fatalf("%s: %v", block[1], err)
+			t.Fatalf("%s: %v", block, err)
 		}
-		if strings.Contains(block[1], "--list") && !strings.Contains(out, "TABLE DATA public users") {
-			t.Errorf("%s printed %q", block[1], out)
+		if strings.Contains(block, "--list") && !strings.Contains(out, "TABLE DATA public users") {
+			t.Errorf("%s printed %q", block, out)
 		}
 	}
 	for _, restored := range []string{name(t, dsn), "restored", "decrypted"} {
@@ -78,14 +87,7 @@ func TestBackupIsRestoredByHandAsThePageSays(t *testing.T) {
 // TestSalvagedRowsAreBroughtBackByHandAsThePageSays runs every command of docs/rollback.md.
 func TestSalvagedRowsAreBroughtBackByHandAsThePageSays(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/rollback.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 3 {
-		t.Fatalf("%d blocks of commands, want 3", len(blocks))
-	}
+	blocks := commandsOf(t, "rollback.md", 3)
 	r := rollBack(t, "create table users (id int primary key, email text); insert into users select i from generate_series(1, 9) i",
 		"update users set email = 'x' where id < 4; delete from users where id = 9; insert into users values (10)")
 	found := r.run(r.salvage())
@@ -100,9 +102,9 @@ func TestSalvagedRowsAreBroughtBackByHandAsThePageSays(t *testing.T) {
 	env = append(env, "PATH="+filepath.Dir(psql)+":"+os.Getenv("PATH"), "FILE="+found.File, "SQL="+found.SQLFile, "REPLACED="+r.swap.Replaced)
 	var said []string
 	for _, block := range blocks {
-		out, err := command.Command{Argv: []string{"bash", "-euo", "pipefail", "-c", block[1]}, Env: env}.Output(t.Context())
+		out, err := command.Command{Argv: []string{"bash", "-euo", "pipefail", "-c", block}, Env: env}.Output(t.Context())
 		if err != nil {
-			t.Fatalf("%s: %v", block[1], err)
+			t.Fatalf("%s: %v", block, err)
 		}
 		said = append(said, strings.Join(strings.Fields(out), " "))
 	}

@@ -29,9 +29,10 @@ import (
 // not lost, nor are those of a column that gets another type: they are in CSV files
 // in the run's directory, written before the transaction ends. What a reverse
 // migration overwrites or deletes by an UPDATE or DELETE of its own, in tables that
-// stay, is not in them. Stop the application first, or have it wait: nobody writes to the tables concerned from the time at
-// which their rows are copied until the end, and nobody reads them while the
-// reverse migrations run, which they do twice, first to see what they take away.
+// stay, is not in them. Stop the application first, or have it wait: nobody writes
+// to the tables concerned from the time at which their rows are copied until the end,
+// and nobody reads them while the reverse migrations run, which they do twice, first
+// to see what they take away.
 // A transaction that reads such a table during the copy and then writes to it makes
 // the next try shut readers out as well.
 type Revert struct {

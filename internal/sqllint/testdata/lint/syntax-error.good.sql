@@ -16,4 +16,4 @@ drop access method if exists m;
 alter default privileges in schema public grant select on tables to reader;
 import foreign schema public from server s into public;
 security label on table public.users is 'x';
-alter table public.t no inherit public.u, cluster on t_pkey, replica identity full, not of, owner to reader, force row level security;
+alter table public.t no inherit public.u, cluster on t_pkey, replica identity full, not of, owner to reader, force row level security, options (set a $$b$$);
