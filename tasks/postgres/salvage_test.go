@@ -430,24 +430,35 @@ func TestSalvageOfKeysThatAreGenerated(t *testing.T) {
 // "Everything was taken back" is not all that a person has to know.
 func TestSalvageTellsWhatAPersonHasToDo(t *testing.T) {
 	t.Parallel()
-	for writes, want := range map[string][]string{
-		"":                              nil,
-		"insert into t values (2, 'b')": {"postgres/replay applies them", "inserted=1 updated=0 deleted=0", ".ndjson sql_file="},
-		"update t set v = 'c'; alter table t add column w int; update t set w = 7": {"inserted=0 updated=1 deleted=0", "does not have are in a file", "-dropped.ndjson"},
+	for _, c := range []struct {
+		before, after string // the swap
+		want          []string
+	}{
+		{"", "", nil},
+		{"insert into t values (2, 'b')", "", []string{"postgres/replay applies them", "inserted=1 updated=0 deleted=0", ".ndjson sql_file="}},
+		{
+			"update t set v = 'c'; alter table t add column w int; update t set w = 7", "",
+			[]string{"inserted=0 updated=1 deleted=0", "does not have are in a file", "-dropped.ndjson"},
+		},
+		{
+			"update t set v = 'd'", "update t set v = 'e'; insert into t values (3, 'f')",
+			[]string{"written in both databases", "were written after the swap", "-unsure.ndjson"},
+		},
 	} {
-		r := rollBack(t, "create table t (id int primary key, v text); insert into t values (1, 'a')", writes)
+		r := rollBack(t, "create table t (id int primary key, v text); insert into t values (1, 'a')", c.before)
+		execute(t, r.live, c.after)
 		var log bytes.Buffer
 		env := tasktest.Env(t)
 		env.Log = slog.New(slog.NewTextHandler(&log, nil))
 		if _, err := r.salvage().Run(t.Context(), env); err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range want {
+		for _, part := range c.want {
 			if !strings.Contains(log.String(), part) {
-				t.Errorf("after %q the log lacks %q:\n%s", writes, part, &log)
+				t.Errorf("after %q and %q the log lacks %q:\n%s", c.before, c.after, part, &log)
 			}
 		}
-		if want == nil && log.Len() > 0 {
+		if c.want == nil && log.Len() > 0 {
 			t.Errorf("nothing was written, and it says:\n%s", &log)
 		}
 	}
